@@ -1,0 +1,117 @@
+"""What the chain says: the only thing an audit believes without recomputing it.
+
+Plain data, so that an audit needs no chain client; `chain/ledger.py` reads it from event logs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from commonwatt.meter.registration import ZONE_BYTES, Registration
+
+WIDE_LANES = 2**32
+"""Lane numbers from here on are wide: the supplier's, then the grid operator's."""
+SUPPLIER_LANE, GRID_LANE = WIDE_LANES, WIDE_LANES + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One deposit (amount above zero) or withdrawal (below)."""
+
+    number: int
+    """1 for the first; statements say how many they have seen."""
+    lane: int
+    account: bytes
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnchoredClose:
+    """One interval that the chain closed."""
+
+    start: int
+    duration: int
+    anchor: bytes
+    transaction: bytes
+    block: int
+    timestamp: int
+    """UTC seconds of the block."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredMeter:
+    """A meter as the chain registered it."""
+
+    public_key: bytes
+    member: int
+    role: int
+    source: int
+    rated_w: int
+    first_day: int
+    zone: bytes
+    direct: bool
+    opening: bytes
+    """SHA-256 of the opening record."""
+
+    @classmethod
+    def of(cls, registration: Registration) -> "RegisteredMeter":
+        """A registration as the chain should have it."""
+        return cls(
+            public_key=registration.public_key,
+            member=registration.member,
+            role=registration.role,
+            source=registration.source,
+            rated_w=registration.rated_w,
+            first_day=registration.first_day,
+            zone=registration.zone.encode("ascii").ljust(ZONE_BYTES, b"\0"),
+            direct=registration.direct,
+            opening=registration.opening.digest,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Free units that became tokens."""
+
+    meter: bytes
+    start: int
+    duration: int
+    owner: bytes
+    wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """Tokens retired on the chain."""
+
+    meter: bytes
+    start: int
+    duration: int
+    owner: bytes
+    wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFacts:
+    """All that an audit of one community asks of the chain."""
+
+    chain_id: int
+    registry: bytes
+    settlement: bytes
+    certificate: bytes
+    token: bytes
+    roll: bytes
+    accounts: tuple[bytes, ...]
+    """Members' accounts by index."""
+    meters: tuple[RegisteredMeter, ...]
+    """In the order of registration."""
+    flows: tuple[Flow, ...]
+    closes: tuple[AnchoredClose, ...]
+    balances: tuple[int, ...]
+    """Members' lanes now, in units."""
+    supplier: int
+    grid_operator: int
+    token_supply: int
+    wallets: Mapping[bytes, int]
+    """Token balances by account, the settlement contract's included."""
+    claims: tuple[Claim, ...]
+    retirements: tuple[Retirement, ...]

@@ -1,0 +1,136 @@
+"""Reading what was published, one day and one interval at a time."""
+
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from commonwatt.audit.difference import Difference
+from commonwatt.errors import InputError
+from commonwatt.meter.record import SignedRecord
+from commonwatt.quantity import TIME_MAX, time_text
+from commonwatt.statement.community import Community
+from commonwatt.statement.publication import (
+    CONSTITUTION_PATH,
+    REGISTER_PATH,
+    Constitution,
+    IntervalLine,
+    RecordLine,
+    RefusedLine,
+    RegisterLine,
+    community_of,
+    constitution_bytes,
+    register_bytes,
+)
+
+_T = TypeVar("_T")
+
+
+class Files(Protocol):
+    """The published directory, wherever it is kept."""
+
+    def paths(self) -> frozenset[str]:
+        """Every file below `public`, `members` and `audit`, with forward slashes."""
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        """The file's lines, each with its line feed."""
+
+
+class NothingPublished(InputError):
+    """There is nothing to audit."""
+
+
+def decode(kind: type[_T], text: bytes, place: str) -> _T:
+    """One line as the struct it should be; an unreadable one is a difference."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Difference(place, f"not readable: {error}") from None
+
+
+def read_community(files: Files) -> Community:
+    """The constitution and the register, each written again and compared.
+
+    Raises:
+        NothingPublished: where either file is missing.
+        Difference: where either is not what it should be.
+    """
+    present = files.paths()
+    for path in (CONSTITUTION_PATH, REGISTER_PATH):
+        if path not in present:
+            raise NothingPublished(f"{path} is missing: is this the directory of a run?")
+    text = b"".join(files.lines(CONSTITUTION_PATH))
+    constitution = decode(Constitution, text, CONSTITUTION_PATH)
+    register_lines = list(files.lines(REGISTER_PATH))
+    register = [
+        decode(RegisterLine, line, f"{REGISTER_PATH}, line {number}")
+        for number, line in enumerate(register_lines, start=1)
+    ]
+    try:
+        community = community_of(constitution, register)
+        written = constitution_bytes(community)
+        register_written = register_bytes(community.registrations).splitlines(keepends=True)
+    except (ValueError, InputError, OverflowError) as error:
+        raise Difference(CONSTITUTION_PATH, f"not a community: {error}") from None
+    for number, (line, again) in enumerate(
+        zip(register_lines, register_written, strict=True), start=1
+    ):
+        if line != again:
+            raise Difference(f"{REGISTER_PATH}, line {number}", "written differently")
+    for line, r in zip(register, community.registrations, strict=True):
+        if line.meter != r.meter.hex():
+            raise Difference(f"{REGISTER_PATH}, meter {r.meter.hex()}", "another meter's key")
+    if text != written:
+        raise Difference(CONSTITUTION_PATH, "does not name this register, or written differently")
+    return community
+
+
+class Published:
+    """One interval's inputs as published."""
+
+    __slots__ = ("first", "records", "refused")
+
+    def __init__(
+        self, first: IntervalLine, records: list[SignedRecord], refused: list[RefusedLine]
+    ) -> None:
+        """Keep the interval's first line, its records, its refusals."""
+        self.first, self.records, self.refused = first, records, refused
+
+
+def intervals_of(lines: Iterator[bytes], path: str) -> Iterator[Published]:
+    """Each interval of an inputs file, in its order."""
+    number = 0
+
+    def following(place: str) -> bytes:
+        nonlocal number
+        number += 1
+        try:
+            return next(lines)
+        except StopIteration:
+            raise Difference(place, f"{path} ends before it") from None
+
+    for text in lines:
+        number += 1
+        first = decode(IntervalLine, text, f"{path}, line {number}")
+        when = place_of(first.start, path)
+        records, refused = [], []
+        for index in range(first.records):
+            place = f"{when}, records, leaf {index}"
+            record = decode(RecordLine, following(place), place)
+            records.append(_signed(record.record, record.signature, place))
+        for index in range(first.refused):
+            place = f"{when}, refused record {index}"
+            refused.append(decode(RefusedLine, following(place), place))
+        yield Published(first, records, refused)
+
+
+def place_of(start: int, path: str) -> str:
+    """An interval in words; the file's name where the number is no time."""
+    return time_text(start) if 0 <= start < TIME_MAX else path
+
+
+def _signed(record: str, signature: str, place: str) -> SignedRecord:
+    try:
+        return SignedRecord(bytes.fromhex(record), bytes.fromhex(signature))
+    except ValueError:
+        raise Difference(place, "a record that is not written in hex digits") from None

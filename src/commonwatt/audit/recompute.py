@@ -1,0 +1,298 @@
+"""The audit itself: one day after another, every interval closed again and compared."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import groupby
+
+from commonwatt.audit.chain import (
+    Lanes,
+    require_registered,
+    require_registers,
+    require_settled,
+)
+from commonwatt.audit.difference import Difference, header_difference
+from commonwatt.audit.facts import ChainFacts
+from commonwatt.audit.published import (
+    Files,
+    Published,
+    decode,
+    intervals_of,
+    place_of,
+    read_community,
+)
+from commonwatt.errors import CommonwattError
+from commonwatt.market.book import Limits, Tariff
+from commonwatt.meter.acceptance import (
+    Accepted,
+    Gate,
+    Reason,
+    Refused,
+    Verdict,
+    judge_batch,
+)
+from commonwatt.meter.record import SignedRecord
+from commonwatt.quantity import Interval
+from commonwatt.statement.close import Inputs, State, Statement, close, first_state
+from commonwatt.statement.community import Community
+from commonwatt.statement.header import Header, HeaderUnreadable
+from commonwatt.statement.publication import (
+    CONSTITUTION_PATH,
+    REGISTER_PATH,
+    HeaderLine,
+    Line,
+    constitution_bytes,
+    day_of,
+    lines_of,
+)
+
+_OF_CONTENT = frozenset(
+    {
+        Reason.UNREADABLE,
+        Reason.VERSION_UNKNOWN,
+        Reason.KIND_UNSUPPORTED,
+        Reason.METER_UNKNOWN,
+        Reason.SIGNATURE_WRONG,
+        Reason.LEDGER_WRONG,
+        Reason.LENGTH_WRONG,
+        Reason.OFF_GRID,
+    }
+)
+"""Reasons that lie in the record itself, so that anyone can see them again at any time."""
+
+
+Witness = Callable[[Inputs, Statement], None]
+"""Sees each interval as the audit concluded it."""
+
+
+@dataclass(slots=True)
+class Audit:
+    """What an audit found."""
+
+    difference: str | None = None
+    """The first difference, or None: everything follows from the records."""
+    place: str | None = None
+    intervals: int = 0
+    records: int = 0
+    refused: int = 0
+    paid_total: int = 0
+    """Units that lanes gained, over all intervals."""
+    last_anchor: bytes = bytes(32)
+    free: dict[tuple[bytes, int], int] = field(default_factory=dict)
+    """Free units by (meter, interval start)."""
+    energy: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By member: Wh taken and given, summed over all intervals."""
+
+    @property
+    def verdict(self) -> str:
+        """`ok`, or the first difference."""
+        return self.difference or "ok"
+
+
+def audit(files: Files, facts: ChainFacts, witness: Witness = lambda *_: None) -> Audit:
+    """Recompute everything published and compare it with the files and the chain.
+
+    Args:
+        files: what was published.
+        facts: what the chain says.
+        witness: is shown each interval once it has been found to agree.
+
+    Raises:
+        NothingPublished: where there is nothing to audit.
+    """
+    found = Audit()
+    try:
+        _audit(files, facts, found, witness)
+    except Difference as difference:
+        found.difference, found.place = str(difference), difference.place
+    return found
+
+
+def _audit(files: Files, facts: ChainFacts, found: Audit, witness: Witness) -> None:
+    community = read_community(files)
+    require_registered(community, facts)
+    constitution = sha256(constitution_bytes(community)).digest()
+    days = sorted({day_of(close.start) for close in facts.closes})
+    _require_no_stranger(files, community, days)
+    state, lanes = first_state(community), Lanes(facts)
+    for day in days:
+        state = _audit_day(files, day, community, constitution, state, lanes, found, witness)
+    require_settled(lanes, facts, found.free)
+    require_registers(community, state, found.energy)
+
+
+def _audit_day(
+    files: Files,
+    day: str,
+    community: Community,
+    constitution: bytes,
+    state: State,
+    lanes: Lanes,
+    found: Audit,
+    witness: Witness,
+) -> State:
+    """One day's intervals, each closed again and its published lines compared as they come."""
+    comparison = _Comparison(files)
+    path = f"audit/{day}.inputs.jsonl"
+    for published in intervals_of(comparison.source(path), path):
+        start = published.first.start
+        place = place_of(start, path)
+        inputs = _inputs_of(published, community, state, lanes, place)
+        try:
+            statement, state = close(community, constitution, state, inputs)
+        except (CommonwattError, ValueError, IndexError, OverflowError) as error:
+            raise Difference(f"{place}, inputs", f"cannot be closed: {error}") from None
+        anchored = lanes.next_close(place)
+        comparison.compare(lines_of(community, inputs, statement, anchored.transaction))
+        if (anchored.start, anchored.anchor) != (start, statement.header.anchor):
+            said = anchored.anchor.hex()[:24]
+            raise Difference(f"{place}, header", f"the chain's anchor is {said}…, not this one's")
+        lanes.settle(statement)
+        _count(found, inputs, statement)
+        witness(inputs, statement)
+    comparison.require_exhausted(day)
+    if lanes.open_on(day):
+        raise Difference(f"{day}, inputs", "the chain closed more intervals than are published")
+    return state
+
+
+def _count(found: Audit, inputs: Inputs, statement: Statement) -> None:
+    found.intervals += 1
+    found.records += len(inputs.accepted)
+    found.refused += len(inputs.refused)
+    found.last_anchor = statement.header.anchor
+    settled = statement.settled
+    changes = [p.delta for p in settled.positions]
+    changes += [settled.supplier_in - settled.supplier_out, settled.grid_in]
+    found.paid_total += sum(change for change in changes if change > 0)
+    for certificate in statement.certified.certificates:
+        found.free[certificate.meter, inputs.interval.start] = certificate.free_wh
+    for p in statement.settled.positions:
+        taken, given = found.energy.get(p.member, (0, 0))
+        found.energy[p.member] = taken + p.imported_wh, given + p.exported_wh
+
+
+def _inputs_of(
+    published: Published, community: Community, state: State, lanes: Lanes, place: str
+) -> Inputs:
+    """The inputs of a close, each record judged again."""
+    first = published.first
+    try:
+        interval = Interval(first.start, community.interval_s)
+        tariff = Tariff(*first.tariff)
+        salt_key = bytes.fromhex(first.salt_key)
+        refused = tuple(
+            Refused(
+                SignedRecord(bytes.fromhex(line.refused), bytes.fromhex(line.signature)),
+                Reason[line.reason],
+            )
+            for line in published.refused
+        )
+    except (CommonwattError, ValueError, KeyError) as error:
+        raise Difference(f"{place}, inputs", f"not what a close could start from: {error}") from None
+    gate = Gate(community.chain.ledger, interval, interval.end)
+    verdicts = judge_batch(published.records, community.by_meter, state.standings, gate)
+    accepted = tuple(_accepted(verdict, published, interval, place) for verdict in verdicts)
+    for index, entry in enumerate(refused):
+        _require_refusable(entry, community, state, gate, f"{place}, refused record {index}")
+    balances, supplier = lanes.before_close(first.flows, place)
+    return Inputs(
+        interval=interval,
+        tariff=tariff,
+        accepted=accepted,
+        refused=refused,
+        limits=tuple(Limits(*pair) for pair in first.limits),
+        flows=first.flows,
+        balances=balances,
+        supplier=supplier,
+        salt_key=salt_key,
+    )
+
+
+def _accepted(
+    verdict: Verdict, published: Published, interval: Interval, place: str
+) -> Accepted:
+    if isinstance(verdict, Accepted) and verdict.record.time_end == interval.end:
+        return verdict
+    index = published.records.index(verdict.signed)
+    where = f"{place}, records, leaf {index}"
+    if isinstance(verdict, Refused):
+        raise Difference(where, f"refused: {verdict.reason.name}, {verdict.reason.value}")
+    raise Difference(where, "counted twice, or of another interval")
+
+
+def _require_refusable(
+    refused: Refused, community: Community, state: State, gate: Gate, place: str
+) -> None:
+    """A record that breaks no rule by itself must not have been refused for one it does not break.
+
+    Reasons that lie in when a record came, or what came before it, cannot be seen again from here;
+    reasons that lie in the record itself can.
+    """
+    if refused.reason not in _OF_CONTENT:
+        return
+    (verdict,) = judge_batch([refused.signed], community.by_meter, state.standings, gate)
+    if not isinstance(verdict, Refused) or verdict.reason is not refused.reason:
+        raise Difference(place, f"refused as {refused.reason.name}, which it is not")
+
+
+def _require_no_stranger(files: Files, community: Community, days: list[str]) -> None:
+    """Every file is one that the statements call for, and all of those are there."""
+    expected = {CONSTITUTION_PATH, REGISTER_PATH}
+    for day in days:
+        expected |= {f"public/{day}.jsonl", f"audit/{day}.inputs.jsonl", f"audit/{day}.leaves.jsonl"}
+        expected |= {f"members/{member:03d}/{day}.jsonl" for member in range(len(community.accounts))}
+    present = files.paths()
+    for path in sorted(expected - present):
+        raise Difference(path, "is missing")
+    for path in sorted(present - expected):
+        raise Difference(path, "does not belong to these statements")
+
+
+class _Comparison:
+    """Reads several files side by side and compares them with the lines they should have."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._open: dict[str, Iterator[bytes]] = {}
+
+    def source(self, path: str) -> Iterator[bytes]:
+        """A file's lines, read on their own."""
+        return self._files.lines(path)
+
+    def compare(self, lines: Iterator[Line]) -> None:
+        """Compare the next lines of each file named; raises `Difference` at the first."""
+        for path, group in groupby(lines, key=lambda line: line.path):
+            published = self._open.get(path)
+            if published is None:
+                published = self._open[path] = self._files.lines(path)
+            for line in group:
+                text = next(published, b"")
+                if text != line.text + b"\n":
+                    raise Difference(line.place, _what_differs(path, text, line.text))
+
+    def require_exhausted(self, day: str) -> None:
+        """Raise `Difference` if any file goes on where the statements end."""
+        for path, published in self._open.items():
+            if next(published, b""):
+                raise Difference(f"{day}, {path}", "goes on after the last interval")
+
+
+def _what_differs(path: str, published: bytes, recomputed: bytes) -> str:
+    if not published:
+        return f"{path} ends before it"
+    if path.startswith("public/"):
+        try:
+            said = _header_in(published)
+        except (Difference, HeaderUnreadable, ValueError):
+            return f"{path} is not readable here"
+        again = _header_in(recomputed)
+        if said != again:
+            return header_difference(said, again)
+    return f"{path} says something else than the records"
+
+
+def _header_in(text: bytes) -> Header:
+    line = decode(HeaderLine, text, "header")
+    return Header.decode(bytes.fromhex(line.header))
+

@@ -1,0 +1,472 @@
+# pragma version 0.4.3
+# SPDX-License-Identifier: Apache-2.0
+"""
+@title Settlement
+@license Apache-2.0
+@notice One community's money and its statements: members pay in and out of lanes, and each
+        interval is closed by one call that anchors its statement and pays everybody.
+@dev Six lanes of 42 bits share a storage slot. A lane holds its balance plus 2**40, so bit 40 set
+     and bit 41 clear mean 0 <= balance < 2**40, and one mask shows it for all six. The supplier
+     and the grid operator have 128 bits each, in one slot. The sum of all lanes never exceeds
+     what the contract holds of the token.
+"""
+
+from ethereum.ercs import IERC20
+
+interface Registry:
+    def account_of(community: address, member: uint256) -> address: view
+    def operator_of(community: address) -> address: view
+
+MEMBERS_MAX: constant(uint256) = 1500
+SLOTS_MAX: constant(uint256) = 250
+
+SUPPLIER_LANE: constant(uint256) = 2**32
+GRID_LANE: constant(uint256) = 2**32 + 1
+
+U32: constant(uint256) = 2**32 - 1
+U64: constant(uint256) = 2**64 - 1
+
+# Lanes. A delta word holds six changes of +-2**40, each with 2**40 added.
+LANE_BITS: constant(uint256) = 42
+LANES_PER_SLOT: constant(uint256) = 6
+ONES: constant(uint256) = (
+    (1 << 0) | (1 << 42) | (1 << 84) | (1 << 126) | (1 << 168) | (1 << 210)
+)
+BIAS: constant(uint256) = ONES << 40
+RANGE_BITS: constant(uint256) = (ONES << 40) | (ONES << 41)
+TOO_HIGH_BITS: constant(uint256) = ONES << 41
+UNUSED_BITS: constant(uint256) = (ONES << 41) | (15 << 252)
+LANE_MASK: constant(uint256) = 2**42 - 1
+LANE_LIMIT: constant(uint256) = 2**40
+# Every other lane, so that sums of 250 words have 84 bits to grow into.
+EVEN_LANES: constant(uint256) = LANE_MASK | (LANE_MASK << 84) | (LANE_MASK << 168)
+PAIR_MASK: constant(uint256) = 2**84 - 1
+WIDE_MASK: constant(uint256) = 2**128 - 1
+
+# The clock, one slot: members 32 | last duration 32 | last start 64 | flows seen 64 | flows 64.
+FLOWS_AT: constant(uint256) = 0
+SEEN_AT: constant(uint256) = 64
+START_AT: constant(uint256) = 128
+DURATION_AT: constant(uint256) = 192
+MEMBERS_AT: constant(uint256) = 224
+
+# The statement's header: a body, whose hash alone is needed later, and a tail.
+HEADER_BYTES: constant(uint256) = 488
+BODY_BYTES: constant(uint256) = 420
+TAIL_BYTES: constant(uint256) = 68
+# version 1, any rule, any decimals, flags 0
+VERSION_MASK: constant(uint256) = (255 << 24) | 255
+VERSION_1: constant(uint256) = 1 << 24
+
+# Certificates are for intervals between a minute and an hour.
+DURATION_MIN: constant(uint256) = 60
+DURATION_MAX: constant(uint256) = 3600
+
+token: public(immutable(address))
+registry: public(immutable(address))
+supplier: public(immutable(address))
+grid_operator: public(immutable(address))
+ledger: public(immutable(bytes8))
+
+closer: public(address)
+roll: public(bytes32)
+anchors: public(HashMap[uint256, bytes32])
+clock: uint256
+wide: uint256
+slots: uint256[SLOTS_MAX]
+
+event CloserChanged:
+    closer: indexed(address)
+
+event MembershipChanged:
+    members: uint256
+    roll: bytes32
+
+event Moved:
+    flow: indexed(uint256)
+    lane: indexed(uint256)
+    account: indexed(address)
+    amount: int256
+
+event Closed:
+    start: indexed(uint256)
+    duration: uint256
+    anchor: bytes32
+    flows: uint256
+    supplier: int256
+    grid: uint256
+    deltas: DynArray[uint256, SLOTS_MAX]
+
+
+@deploy
+def __init__(token_: address, registry_: address, supplier_: address, grid_operator_: address):
+    """
+    @notice Make a community's settlement; the registry's issuer then founds the community.
+    @param token_ The ERC-20 in which the community pays.
+    @param registry_ The registry that keeps its members.
+    @param supplier_ Account of the supplier's lane.
+    @param grid_operator_ Account of the grid operator's lane.
+    """
+    assert token_.is_contract, "settlement: token is not a contract"
+    assert registry_.is_contract, "settlement: registry is not a contract"
+    assert supplier_ != empty(address), "settlement: no supplier given"
+    assert grid_operator_ != empty(address), "settlement: no grid operator given"
+    token = token_
+    registry = registry_
+    supplier = supplier_
+    grid_operator = grid_operator_
+    # A statement, like a record, counts on one chain and one registry only.
+    identity: bytes32 = sha256(
+        concat(convert(chain.id, bytes32), convert(registry_, bytes20))
+    )
+    ledger = convert(slice(identity, 0, 8), bytes8)
+
+
+@external
+def close(header: Bytes[HEADER_BYTES], deltas: DynArray[uint256, SLOTS_MAX]):
+    """
+    @notice Close an interval: anchor its statement and pay everybody. Only the closer may.
+    @param header The statement's header, 488 bytes.
+    @param deltas What each lane gains or loses, six lanes to a word, each plus 2**40.
+    """
+    assert msg.sender == self.closer, "settlement: caller is not the closer"
+    assert len(header) == HEADER_BYTES, "settlement: header is not 488 bytes"
+
+    # 0 version 1 | 3 flags 1 | 4 ledger 8
+    first: uint256 = convert(extract32(header, 0), uint256)
+    assert (first >> 224) & VERSION_MASK == VERSION_1, "settlement: unknown header version"
+    own_ledger: uint256 = convert(convert(ledger, uint64), uint256)
+    assert (first >> 160) & U64 == own_ledger, "settlement: header is for another ledger"
+
+    # 420 community 20 | 440 start 8 | 448 duration 4
+    place: uint256 = convert(extract32(header, 420), uint256)
+    assert place >> 96 == convert(self, uint256), "settlement: header is for another community"
+    start: uint256 = (place >> 32) & U64
+    duration: uint256 = place & U32
+    clock: uint256 = self.clock
+    last_start: uint256 = (clock >> START_AT) & U64
+    last_end: uint256 = unsafe_add(last_start, (clock >> DURATION_AT) & U32)
+    assert start >= last_end, "settlement: interval already closed"
+    assert (
+        duration >= DURATION_MIN and duration <= DURATION_MAX
+    ), "settlement: interval is not between a minute and an hour"
+    assert start % duration == 0, "settlement: interval is not on the grid"
+    assert unsafe_add(start, duration) <= block.timestamp, "settlement: interval is not over"
+
+    # 76 issued 8 | 84 retired 8 | 92 free 8
+    units: uint256 = convert(extract32(header, 76), uint256)
+    assert units >> 192 == unsafe_add(
+        (units >> 128) & U64, (units >> 64) & U64
+    ), "settlement: issued is not retired plus free"
+
+    # 140 flows 8 | 148 hash of the deltas 32 | 180 roll 32 | 244 previous anchor 32
+    seen: uint256 = convert(extract32(header, 116), uint256) & U64
+    assert seen <= clock & U64, "settlement: header counts flows that were not"
+    assert (
+        seen >= (clock >> SEEN_AT) & U64
+    ), "settlement: header forgets flows already seen"
+    assert extract32(header, 180) == self.roll, "settlement: roll is not the registry's"
+    assert (
+        extract32(header, 244) == self.anchors[last_start]
+    ), "settlement: previous anchor is not the last one"
+
+    members: uint256 = clock >> MEMBERS_AT
+    assert (
+        len(deltas) == unsafe_add(members, LANES_PER_SLOT - 1) // LANES_PER_SLOT
+    ), "settlement: not one delta per lane"
+    # The encoding is offset, length and the words; only the words are hashed.
+    words: uint256 = unsafe_mul(len(deltas), 32)
+    assert (
+        sha256(slice(abi_encode(deltas), 64, words)) == extract32(header, 148)
+    ), "settlement: deltas are not as in the header"
+
+    # 100 supplier gains 8 | 108 supplier pays 8 | 116 grid operator gains 8
+    gained: uint256 = convert(extract32(header, 76), uint256) & U64
+    settled: uint256 = convert(extract32(header, 108), uint256)
+    paid: uint256 = settled >> 192
+    grid: uint256 = (settled >> 128) & U64
+    self._pay_members(deltas, members % LANES_PER_SLOT, unsafe_add(gained, grid), paid)
+    self._pay_wide(gained, paid, grid)
+
+    anchor: bytes32 = sha256(
+        concat(sha256(slice(header, 0, BODY_BYTES)), slice(header, BODY_BYTES, TAIL_BYTES))
+    )
+    self.anchors[start] = anchor
+    self.clock = (
+        (members << MEMBERS_AT)
+        | (duration << DURATION_AT)
+        | (start << START_AT)
+        | (seen << SEEN_AT)
+        | (clock & U64)
+    )
+    log Closed(
+        start=start,
+        duration=duration,
+        anchor=anchor,
+        flows=seen,
+        supplier=unsafe_sub(convert(gained, int256), convert(paid, int256)),
+        grid=grid,
+        deltas=deltas,
+    )
+
+
+@external
+@nonreentrant
+def deposit(lane: uint256, amount: uint256):
+    """
+    @notice Pay the caller's tokens into a lane, one's own or another's.
+    @param lane Member index, or 2**32 for the supplier, 2**32 + 1 for the grid operator.
+    @param amount Ledger units; the caller must have allowed them to this contract.
+    """
+    assert amount != 0, "settlement: amount is zero"
+    assert amount <= WIDE_MASK, "settlement: amount too large"
+    if lane < SUPPLIER_LANE:
+        assert lane < self.clock >> MEMBERS_AT, "settlement: no such lane"
+    held: uint256 = self._balance(lane)
+    self._set_balance(lane, held + amount)
+    self._count_flow(lane, msg.sender, convert(amount, int256))
+    before: uint256 = staticcall IERC20(token).balanceOf(self)
+    assert extcall IERC20(token).transferFrom(
+        msg.sender, self, amount, default_return_value=True
+    ), "settlement: token refused the transfer"
+    after: uint256 = staticcall IERC20(token).balanceOf(self)
+    # A token that keeps a fee on each transfer would leave the lanes without cover.
+    assert after == before + amount, "settlement: token moved another amount"
+
+
+@external
+@nonreentrant
+def withdraw(lane: uint256, amount: uint256):
+    """
+    @notice Take tokens out of a lane. Only the lane's account may, and only to itself.
+    @param lane Member index, or 2**32 for the supplier, 2**32 + 1 for the grid operator.
+    @param amount Ledger units.
+    """
+    assert amount != 0, "settlement: amount is zero"
+    assert msg.sender == self._account_of(lane), "settlement: caller does not own the lane"
+    held: uint256 = self._balance(lane)
+    assert held >= amount, "settlement: a lane would fall below zero"
+    self._set_balance(lane, unsafe_sub(held, amount))
+    self._count_flow(lane, msg.sender, -convert(amount, int256))
+    assert extcall IERC20(token).transfer(
+        msg.sender, amount, default_return_value=True
+    ), "settlement: token refused the transfer"
+
+
+@external
+def set_closer(closer: address):
+    """
+    @notice Name who closes intervals: another key, a committee or a verifier. Only the operator.
+    @param closer The new closer.
+    """
+    operator: address = staticcall Registry(registry).operator_of(self)
+    assert msg.sender == operator, "settlement: caller is not the operator"
+    assert closer != empty(address), "settlement: no closer given"
+    self.closer = closer
+    log CloserChanged(closer=closer)
+
+
+@external
+def appoint(closer: address):
+    """
+    @notice Make a new operator the closer. Only the registry may.
+    @param closer The operator.
+    """
+    assert msg.sender == registry, "settlement: caller is not the registry"
+    self.closer = closer
+    log CloserChanged(closer=closer)
+
+
+@external
+def keep_up(members: uint256, roll: bytes32):
+    """
+    @notice Open lanes for new members and keep the roll as it now is. Only the registry may.
+    @param members How many members the community has now.
+    @param roll The community's roll now.
+    """
+    assert msg.sender == registry, "settlement: caller is not the registry"
+    assert members <= MEMBERS_MAX, "settlement: community is full"
+    clock: uint256 = self.clock
+    opened: uint256 = (clock >> MEMBERS_AT) + (LANES_PER_SLOT - 1)
+    first: uint256 = opened // LANES_PER_SLOT
+    last: uint256 = (members + (LANES_PER_SLOT - 1)) // LANES_PER_SLOT
+    for i: uint256 in range(first, last, bound=SLOTS_MAX):
+        self.slots[i] = BIAS
+    self.clock = (clock & (2**224 - 1)) | (members << MEMBERS_AT)
+    self.roll = roll
+    log MembershipChanged(members=members, roll=roll)
+
+
+@external
+@view
+def balance_of(lane: uint256) -> uint256:
+    """
+    @notice Ledger units in a lane; zero for a lane nobody has.
+    @param lane Member index, or 2**32 for the supplier, 2**32 + 1 for the grid operator.
+    """
+    if lane < SUPPLIER_LANE and lane >= self.clock >> MEMBERS_AT:
+        return 0
+    return self._balance(lane)
+
+
+@external
+@view
+def lane_words() -> DynArray[uint256, SLOTS_MAX]:
+    """
+    @notice All members' lanes as they are stored: six to a word, each plus 2**40.
+    """
+    words: DynArray[uint256, SLOTS_MAX] = []
+    used: uint256 = ((self.clock >> MEMBERS_AT) + (LANES_PER_SLOT - 1)) // LANES_PER_SLOT
+    for i: uint256 in range(used, bound=SLOTS_MAX):
+        words.append(self.slots[i])
+    return words
+
+
+@external
+@view
+def members() -> uint256:
+    """
+    @notice How many lanes are open.
+    """
+    return self.clock >> MEMBERS_AT
+
+
+@external
+@view
+def flows() -> uint256:
+    """
+    @notice How many deposits and withdrawals there have been; the last one's number.
+    """
+    return self.clock & U64
+
+
+@external
+@view
+def last() -> (uint256, uint256, bytes32, uint256):
+    """
+    @notice The last closed interval: start, duration, anchor, and the flows it had seen.
+    """
+    start: uint256 = (self.clock >> START_AT) & U64
+    return (
+        start,
+        (self.clock >> DURATION_AT) & U32,
+        self.anchors[start],
+        (self.clock >> SEEN_AT) & U64,
+    )
+
+
+@internal
+def _pay_members(
+    deltas: DynArray[uint256, SLOTS_MAX], used: uint256, others_gain: uint256, others_pay: uint256
+):
+    """
+    @notice Add each delta to its lane; refuse if a lane leaves its range or money appears.
+    @param deltas One word per slot.
+    @param used Lanes in use in the last slot; 0 means all.
+    @param others_gain What the wide lanes gain together.
+    @param others_pay What they pay together.
+    """
+    even: uint256 = 0
+    odd: uint256 = 0
+    bits: uint256 = 0
+    last: uint256 = BIAS
+    i: uint256 = 0
+    for word: uint256 in deltas:
+        bits |= word
+        even = unsafe_add(even, word & EVEN_LANES)
+        odd = unsafe_add(odd, (word >> LANE_BITS) & EVEN_LANES)
+        last = word
+        # Both lanes are below 2**41 (the check of `bits` comes after the loop, and undoes all
+        # of this if it fails), so nothing carries into the neighbour.
+        lanes: uint256 = unsafe_sub(unsafe_add(self.slots[i], word), BIAS)
+        if lanes & RANGE_BITS != BIAS:
+            assert lanes & TOO_HIGH_BITS == 0, "settlement: a lane would exceed its limit"
+            raise "settlement: a lane would fall below zero"
+        self.slots[i] = lanes
+        i = unsafe_add(i, 1)
+    assert bits & UNUSED_BITS == 0, "settlement: a delta is out of range"
+    if used != 0:
+        above: uint256 = unsafe_mul(used, LANE_BITS)
+        assert last >> above == BIAS >> above, "settlement: a delta for a lane nobody has"
+    even = unsafe_add(even, odd)
+    total: uint256 = unsafe_add(
+        unsafe_add(even & PAIR_MASK, (even >> 84) & PAIR_MASK), even >> 168
+    )
+    # Each of the six lanes of each word carries 2**40 above its change.
+    assert unsafe_add(total, others_gain) == unsafe_add(
+        unsafe_mul(i, LANES_PER_SLOT * LANE_LIMIT), others_pay
+    ), "settlement: deltas do not sum to zero"
+
+
+@internal
+def _pay_wide(gained: uint256, paid: uint256, grid: uint256):
+    """
+    @notice Pay the supplier and the grid operator, in the one slot they share.
+    """
+    wide: uint256 = self.wide
+    supplier_balance: uint256 = unsafe_add(wide & WIDE_MASK, gained)
+    assert supplier_balance >= paid, "settlement: a lane would fall below zero"
+    supplier_balance = unsafe_sub(supplier_balance, paid)
+    grid_balance: uint256 = unsafe_add(wide >> 128, grid)
+    assert (
+        supplier_balance <= WIDE_MASK and grid_balance <= WIDE_MASK
+    ), "settlement: a lane would exceed its limit"
+    self.wide = (grid_balance << 128) | supplier_balance
+
+
+@internal
+def _count_flow(lane: uint256, account: address, amount: int256):
+    """
+    @notice Number a payment in or out, so that a statement can say which it has seen.
+    """
+    clock: uint256 = unsafe_add(self.clock, 1)
+    self.clock = clock
+    log Moved(flow=clock & U64, lane=lane, account=account, amount=amount)
+
+
+@internal
+@view
+def _account_of(lane: uint256) -> address:
+    """
+    @notice Who may take money out of a lane; zero for a lane nobody has.
+    """
+    if lane == SUPPLIER_LANE:
+        return supplier
+    if lane == GRID_LANE:
+        return grid_operator
+    return staticcall Registry(registry).account_of(self, lane)
+
+
+@internal
+@view
+def _balance(lane: uint256) -> uint256:
+    """
+    @notice Units in an open lane.
+    """
+    if lane == SUPPLIER_LANE:
+        return self.wide & WIDE_MASK
+    if lane == GRID_LANE:
+        return self.wide >> 128
+    assert lane < MEMBERS_MAX, "settlement: no such lane"
+    word: uint256 = self.slots[lane // LANES_PER_SLOT]
+    # An open lane always has its 2**40 added, so this cannot go below zero.
+    return unsafe_sub((word >> (lane % LANES_PER_SLOT * LANE_BITS)) & LANE_MASK, LANE_LIMIT)
+
+
+@internal
+def _set_balance(lane: uint256, balance_: uint256):
+    """
+    @notice Write an open lane.
+    """
+    if lane == SUPPLIER_LANE:
+        assert balance_ <= WIDE_MASK, "settlement: a lane would exceed its limit"
+        self.wide = (self.wide & (WIDE_MASK << 128)) | balance_
+    elif lane == GRID_LANE:
+        assert balance_ <= WIDE_MASK, "settlement: a lane would exceed its limit"
+        self.wide = (self.wide & WIDE_MASK) | (balance_ << 128)
+    else:
+        assert balance_ < LANE_LIMIT, "settlement: a lane would exceed its limit"
+        slot: uint256 = lane // LANES_PER_SLOT
+        offset: uint256 = lane % LANES_PER_SLOT * LANE_BITS
+        kept: uint256 = self.slots[slot] & ~(LANE_MASK << offset)
+        self.slots[slot] = kept | ((balance_ + LANE_LIMIT) << offset)

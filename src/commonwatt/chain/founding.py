@@ -1,0 +1,112 @@
+"""Founding a community on a chain, so that it can be interrupted anywhere and gone on with.
+
+One account sends a fixed list of transactions. How many of them the chain has is that account's
+count of transactions less the count it started from, so nothing is ever sent twice. The contracts'
+addresses follow from the account and its count, so meters can sign for the ledger before it exists.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from commonwatt.audit.facts import RegisteredMeter
+from commonwatt.chain.abi import contract
+from commonwatt.chain.account import Account, created_address
+from commonwatt.chain.connection import Connection, Message, Receipt
+from commonwatt.chain.ledger import ACCOUNTS_PER_CALL_MAX, METERS_PER_CALL_MAX, Addresses
+from commonwatt.chain.ledger import new_meter as as_argument
+from commonwatt.quantity import Currency
+
+PIPELINE = 16
+"""Transactions sent before their receipts are collected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """Units to pay into a lane at the founding."""
+
+    lane: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """One account's plan: contracts, members, meters and first deposits of one community.
+
+    The account is issuer, operator and, for a token of its own, minter; a consortium separates
+    these roles afterwards with the contracts' own functions.
+    """
+
+    account: Account
+    first_nonce: int
+    """Transactions the account had sent before."""
+    supplier: bytes
+    grid_operator: bytes
+    currency: Currency
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where the contracts are, or will be."""
+        token, registry, certificate, settlement = (
+            created_address(self.account.address_bytes, self.first_nonce + step)
+            for step in range(4)
+        )
+        return Addresses(registry, settlement, certificate, token)
+
+    def messages(
+        self,
+        accounts: Sequence[bytes],
+        meters: Sequence[RegisteredMeter],
+        deposits: Sequence[Deposit],
+    ) -> list[Message]:
+        """All transactions, in order."""
+        at = self.addresses
+        own = self.account.address_bytes
+        name = ("Euro" if self.currency.code == "EUR" else self.currency.code, self.currency.code)
+        messages = [
+            Message(None, contract("Euro").creation(*name, self.currency.decimals)),
+            Message(None, contract("Registry").creation()),
+            Message(None, contract("Certificate").creation(at.registry)),
+            Message(
+                None,
+                contract("Settlement").creation(
+                    at.token, at.registry, self.supplier, self.grid_operator
+                ),
+            ),
+            _call("Registry", at.registry, "found", at.settlement, own),
+        ]
+        for first in range(0, len(accounts), ACCOUNTS_PER_CALL_MAX):
+            batch = accounts[first : first + ACCOUNTS_PER_CALL_MAX]
+            messages.append(_call("Registry", at.registry, "join", at.settlement, batch))
+        for first in range(0, len(meters), METERS_PER_CALL_MAX):
+            entries = [as_argument(m) for m in meters[first : first + METERS_PER_CALL_MAX]]
+            messages.append(
+                _call("Registry", at.registry, "register_meters", at.settlement, entries)
+            )
+        total = sum(deposit.amount for deposit in deposits)
+        messages.append(_call("Euro", at.token, "mint", own, total))
+        messages.append(_call("Euro", at.token, "approve", at.settlement, total))
+        messages += [
+            _call("Settlement", at.settlement, "deposit", deposit.lane, deposit.amount)
+            for deposit in deposits
+        ]
+        return messages
+
+    def carry_out(
+        self,
+        connection: Connection,
+        messages: Sequence[Message],
+        told: Callable[[int], None] = lambda _: None,
+    ) -> list[Receipt]:
+        """Send what the chain does not have yet; `told` hears how many it has after each batch."""
+        done = connection.nonce(self.account) - self.first_nonce
+        receipts: list[Receipt] = []
+        while done < len(messages):
+            batch = messages[done : done + PIPELINE]
+            receipts += connection.send_many(self.account, batch)
+            done += len(batch)
+            told(done)
+        return receipts
+
+
+def _call(name: str, address: bytes, function: str, *values: object) -> Message:
+    return Message("0x" + address.hex(), contract(name).data(function, *values))

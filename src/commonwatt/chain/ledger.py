@@ -1,0 +1,379 @@
+"""The contracts of one community, as a client: typed in, typed out, one method a call.
+
+Money is in ledger units, energy in Wh, accounts and contracts are 20-byte addresses, times UTC
+seconds. What a contract refuses raises `TransactionReverted` or `CallReverted` with its reason.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import groupby
+from typing import Any, TypeVar
+
+from commonwatt.audit.facts import GRID_LANE, SUPPLIER_LANE, ChainFacts, RegisteredMeter
+from commonwatt.chain.abi import contract
+from commonwatt.chain.connection import Account, Connection, Message, Receipt
+from commonwatt.chain.errors import ChainError
+from commonwatt.chain.production import Production, Purpose, TokenId
+
+__all__ = ("GRID_LANE", "SUPPLIER_LANE", "Addresses", "Ledger")
+
+ACCOUNTS_PER_CALL_MAX, METERS_PER_CALL_MAX = 128, 48
+LANE_BITS, LANES_PER_WORD, LANE_BIAS = 42, 6, 2**40
+LEDGER_BYTES = 8
+_LANE_MASK = 2**LANE_BITS - 1
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a community's contracts are, 20 bytes each."""
+
+    registry: bytes
+    settlement: bytes
+    certificate: bytes
+    token: bytes
+
+
+class Ledger:
+    """One community on one chain."""
+
+    def __init__(self, connection: Connection, addresses: Addresses) -> None:
+        """Use contracts that are there.
+
+        Raises:
+            ChainError: there is no contract at one of the addresses.
+        """
+        self.connection = connection
+        self.addresses = addresses
+        self.chain_id = connection.chain_id
+        names = ("registry", "settlement", "certificate", "token")
+        for name in names:
+            address = getattr(addresses, name)
+            if not connection.code(_text(address)):
+                msg = (
+                    f"{name}: no contract at {_text(address)} on chain {self.chain_id}; "
+                    "is this the right chain?"
+                )
+                raise ChainError(msg)
+
+    @classmethod
+    def deploy(  # noqa: PLR0913 - all that a community's contracts are made from
+        cls,
+        connection: Connection,
+        *,
+        issuer: Account,
+        operator: bytes,
+        supplier: bytes,
+        grid_operator: bytes,
+        token: bytes | None = None,
+        registry: bytes | None = None,
+        certificate: bytes | None = None,
+        currency: tuple[str, str, int] = ("Euro", "EUR", 8),
+    ) -> "Ledger":
+        """Create a community's contracts and found it.
+
+        Args:
+            connection: the chain.
+            issuer: sends everything; becomes issuer of a new registry and minter of a new token.
+            operator: account that runs the community.
+            supplier: account of the supplier's lane.
+            grid_operator: account of the grid operator's lane.
+            token: an ERC-20 to pay in; None makes a new one.
+            registry: one that is there, of the same issuer; None makes a new one.
+            certificate: the one of that registry; None makes a new one.
+            currency: name, symbol and decimals of a new token.
+        """
+
+        def made(name: str, *values: object) -> bytes:
+            receipt = connection.send(issuer, None, contract(name).creation(*values))
+            if receipt.contract_address is None:  # not seen; nodes always name it
+                raise ChainError(f"{name}: the chain did not say where it is; send it again")
+            return bytes.fromhex(receipt.contract_address[2:])
+
+        token = token or made("Euro", *currency)
+        registry = registry or made("Registry")
+        certificate = certificate or made("Certificate", registry)
+        settlement = made("Settlement", token, registry, supplier, grid_operator)
+        data = contract("Registry").data("found", settlement, operator)
+        connection.send(issuer, _text(registry), data)
+        return cls(connection, Addresses(registry, settlement, certificate, token))
+
+    @property
+    def ledger_id(self) -> bytes:
+        """The 8 bytes in every record and statement that count here."""
+        identity = self.chain_id.to_bytes(32) + self.addresses.registry
+        return sha256(identity).digest()[:LEDGER_BYTES]
+
+    # Members and meters
+
+    def join(self, operator: Account, accounts: Sequence[bytes]) -> list[Receipt]:
+        """Admit members in this order, with the next free indexes."""
+        batches = _batches(accounts, ACCOUNTS_PER_CALL_MAX)
+        return self._send_many(
+            operator,
+            [("registry", "join", (self.addresses.settlement, batch)) for batch in batches],
+        )
+
+    def register_meters(
+        self, meters: Iterable[RegisteredMeter], *, operator: Account, issuer: Account
+    ) -> list[Receipt]:
+        """Register meters in this order: those with a source by the issuer, others by the operator.
+
+        Each change between the two starts a new transaction: give those of one kind together.
+        """
+
+        def sender(meter: RegisteredMeter) -> Account:
+            return issuer if meter.source else operator
+
+        receipts = []
+        for account, group in groupby(meters, key=sender):
+            batches = _batches([new_meter(meter) for meter in group], METERS_PER_CALL_MAX)
+            calls = [
+                ("registry", "register_meters", (self.addresses.settlement, batch))
+                for batch in batches
+            ]
+            receipts += self._send_many(account, calls)
+        return receipts
+
+    def offer_meter(self, owner: Account, meter: bytes, member: int) -> Receipt:
+        """Offer a meter to another member; to oneself: take the offer back."""
+        return self._send(owner, "registry", "offer_meter", int.from_bytes(meter), member)
+
+    def accept_meter(self, member: Account, meter: bytes) -> Receipt:
+        """Become the owner of a meter on offer."""
+        return self._send(member, "registry", "accept_meter", int.from_bytes(meter))
+
+    def set_operator(self, sender: Account, operator: bytes) -> Receipt:
+        """Hand the community over; the new operator is its closer until it names another."""
+        return self._send(
+            sender, "registry", "set_operator", self.addresses.settlement, operator
+        )
+
+    def set_issuer(self, issuer: Account, successor: bytes) -> Receipt:
+        """Hand the registry over."""
+        return self._send(issuer, "registry", "set_issuer", successor)
+
+    def set_closer(self, operator: Account, closer: bytes) -> Receipt:
+        """Name who closes intervals."""
+        return self._send(operator, "settlement", "set_closer", closer)
+
+    # Money
+
+    def mint(self, minter: Account, amounts: Iterable[tuple[bytes, int]]) -> list[Receipt]:
+        """Create tokens for several accounts; only for a token of ours."""
+        return self._send_many(minter, [("token", "mint", entry) for entry in amounts])
+
+    def deposit(self, account: Account, lane: int, amount: int) -> Receipt:
+        """Allow and pay tokens into a lane, one's own or another's."""
+        calls = [
+            ("token", "approve", (self.addresses.settlement, amount)),
+            ("settlement", "deposit", (lane, amount)),
+        ]
+        return self._send_many(account, calls)[-1]
+
+    def withdraw(self, account: Account, lane: int, amount: int) -> Receipt:
+        """Take tokens out of one's lane."""
+        return self._send(account, "settlement", "withdraw", lane, amount)
+
+    def close(self, closer: Account, header: bytes, deltas: Sequence[bytes]) -> Receipt:
+        """Close an interval: anchor its statement and pay everybody.
+
+        Args:
+            closer: the account that may.
+            header: 488 bytes.
+            deltas: words of 32 bytes, six lanes each.
+        """
+        words = [int.from_bytes(delta) for delta in deltas]
+        return self._send(closer, "settlement", "close", header, words)
+
+    # Certificates
+
+    def claim(
+        self, sender: Account, previous: bytes, production: Production, signature: bytes
+    ) -> Receipt:
+        """Mint one interval's free units to the meter's owner.
+
+        Args:
+            sender: anyone.
+            previous: the meter's record before, 100 bytes.
+            production: the interval.
+            signature: `r || s` of the meter over the interval's record, in its low form.
+        """
+        p = production
+        return self._send(
+            sender, "certificate", "claim", p.seal, p.index, p.path, p.record, previous,
+            p.issued_wh, p.free_wh, *_halves(signature),
+        )
+
+    def claim_run(
+        self,
+        sender: Account,
+        previous: bytes,
+        productions: Sequence[Production],
+        signature: bytes,
+    ) -> Receipt:
+        """Mint the free units of up to 32 consecutive intervals under the last one's signature.
+
+        Args:
+            sender: anyone.
+            previous: the meter's record before the first, 100 bytes.
+            productions: consecutive intervals of one meter.
+            signature: `r || s` of the meter over the last record, in its low form.
+        """
+        duration = int.from_bytes(productions[-1].record[48:52])
+        certified = [production for production in productions if production.free_wh]
+        return self._send(
+            sender, "certificate", "claim_run", self.addresses.settlement, duration, previous,
+            [production.as_step() for production in productions],
+            [node for production in certified for node in production.path],
+            *_halves(signature),
+        )
+
+    def transfer(  # noqa: PLR0913 - as ERC-1155 has it
+        self, sender: Account, holder: bytes, receiver: bytes, token: TokenId, amount: int
+    ) -> Receipt:
+        """Move units of one certificate; the holder or an approved account may."""
+        values = (holder, receiver, token.number, amount, b"")
+        return self._send(sender, "certificate", "safeTransferFrom", *values)
+
+    def retire(
+        self, sender: Account, holder: bytes, token: TokenId, amount: int, purpose: Purpose
+    ) -> Receipt:
+        """Use units up for good; the holder or an approved account may."""
+        p = purpose
+        said = (p.beneficiary, p.location, p.country, p.period_start, p.period_end, p.purpose)
+        return self._send(sender, "certificate", "retire", holder, token.number, amount, said)
+
+    def approve(self, holder: Account, other: bytes, *, approved: bool = True) -> Receipt:
+        """Let another account move and retire all of the holder's certificates, or stop it."""
+        return self._send(holder, "certificate", "setApprovalForAll", other, approved)
+
+    # Reading
+
+    def balances(self) -> tuple[int, ...]:
+        """The members' lanes."""
+        (words,) = self._ask("settlement", "lane_words")
+        lanes = [
+            (word >> at * LANE_BITS & _LANE_MASK) - LANE_BIAS
+            for word in words
+            for at in range(LANES_PER_WORD)
+        ]
+        return tuple(lanes[: self.members()])
+
+    def balance(self, lane: int) -> int:
+        """One lane, `SUPPLIER_LANE` and `GRID_LANE` among them."""
+        return int(self._ask("settlement", "balance_of", lane)[0])
+
+    def members(self) -> int:
+        """How many members there are."""
+        return int(self._ask("settlement", "members")[0])
+
+    def flows(self) -> int:
+        """How many deposits and withdrawals there have been."""
+        return int(self._ask("settlement", "flows")[0])
+
+    def roll(self) -> bytes:
+        """The community's roll."""
+        return bytes(self._ask("registry", "roll", self.addresses.settlement)[0])
+
+    def anchor(self, start: int) -> bytes | None:
+        """The anchor of the interval that starts then; None if it is not closed."""
+        anchor = bytes(self._ask("settlement", "anchors", start)[0])
+        return anchor if any(anchor) else None
+
+    def last(self) -> tuple[int, int, bytes, int]:
+        """The last closed interval: start, duration, anchor, flows seen; zeros before the first."""
+        start, duration, anchor, flows = self._ask("settlement", "last")
+        return start, duration, bytes(anchor), flows
+
+    def operator(self) -> bytes:
+        """The operator's account."""
+        return _address(self._ask("registry", "operator_of", self.addresses.settlement)[0])
+
+    def closer(self) -> bytes:
+        """The account that closes intervals."""
+        return _address(self._ask("settlement", "closer")[0])
+
+    def issuer(self) -> bytes:
+        """The registry's issuer."""
+        return _address(self._ask("registry", "issuer")[0])
+
+    def wallet(self, account: bytes) -> int:
+        """Tokens an account has outside the lanes."""
+        return int(self._ask("token", "balanceOf", account)[0])
+
+    def token_supply(self) -> int:
+        """All tokens there are."""
+        return int(self._ask("token", "totalSupply")[0])
+
+    def units(self, holder: bytes, token: TokenId) -> int:
+        """Units of a certificate an account holds."""
+        return int(self._ask("certificate", "balanceOf", holder, token.number)[0])
+
+    def retired(self, holder: bytes, token: TokenId) -> int:
+        """Units of a certificate an account has retired."""
+        return int(self._ask("certificate", "claimedBalanceOf", holder, token.number)[0])
+
+    def is_issued(self, token: TokenId) -> bool:
+        """Whether a certificate has ever been claimed."""
+        return bool(self._ask("certificate", "is_issued", token.number)[0])
+
+    def facts(self) -> ChainFacts:
+        """All that an audit asks of the chain, read from its event logs and lanes."""
+        from commonwatt.chain.facts import read_facts  # noqa: PLC0415 - it needs this module
+
+        return read_facts(self)
+
+    def _ask(self, where: str, function: str, *values: object) -> tuple[Any, ...]:
+        known = contract(_CONTRACT_OF[where])
+        returned = self.connection.call(self._at(where), known.data(function, *values))
+        return known.answer(function, returned)
+
+    def _send(self, sender: Account, where: str, function: str, *values: object) -> Receipt:
+        return self._send_many(sender, [(where, function, values)])[0]
+
+    def _send_many(
+        self, sender: Account, calls: Iterable[tuple[str, str, Sequence[object]]]
+    ) -> list[Receipt]:
+        messages = [
+            Message(self._at(where), contract(_CONTRACT_OF[where]).data(function, *values))
+            for where, function, values in calls
+        ]
+        return self.connection.send_many(sender, messages)
+
+    def _at(self, where: str) -> str:
+        return _text(getattr(self.addresses, where))
+
+
+_CONTRACT_OF = {
+    "registry": "Registry",
+    "settlement": "Settlement",
+    "certificate": "Certificate",
+    "token": "Euro",
+}
+
+
+def new_meter(meter: RegisteredMeter) -> tuple[object, ...]:
+    """A meter as `register_meters` takes it."""
+    key = meter.public_key
+    return (
+        int.from_bytes(key[:32]), int.from_bytes(key[32:]), meter.member, meter.role, meter.source,
+        meter.rated_w, meter.first_day, meter.zone, meter.direct, meter.opening,
+    )
+
+
+def _halves(signature: bytes) -> tuple[int, int]:
+    return int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
+
+
+def _batches(entries: Sequence[_T], size: int) -> list[Sequence[_T]]:
+    return [entries[at : at + size] for at in range(0, len(entries), size)]
+
+
+def _text(address: bytes) -> str:
+    return "0x" + address.hex()
+
+
+def _address(text: str) -> bytes:
+    return bytes.fromhex(text[2:])

@@ -1,0 +1,292 @@
+"""A neighbourhood's days from signed meters to paid sellers, on one machine.
+
+`Demonstration` founds a community for a neighbourhood, lets its simulated meters sign, and closes
+interval after interval as any node would. It can be killed at any moment and gone on with.
+"""
+
+import contextlib
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from commonwatt.audit.facts import SUPPLIER_LANE, RegisteredMeter
+from commonwatt.audit.recompute import Audit, Witness, audit
+from commonwatt.chain.connection import Account
+from commonwatt.chain.founding import Deposit, Founding
+from commonwatt.chain.ledger import Ledger
+from commonwatt.errors import require
+from commonwatt.market.rules import rule_named
+from commonwatt.meter.acceptance import Accepted, Duplicate
+from commonwatt.meter.record import SignedRecord
+from commonwatt.meter.registration import Registration, Role
+from commonwatt.microgrid import Neighbourhood, flows_of
+from commonwatt.node.claims import Claimed, claim_best_run
+from commonwatt.node.database import Database
+from commonwatt.node.errors import FolderUnusable
+from commonwatt.node.fleet import Fleet
+from commonwatt.node.folder import FolderFiles, Publisher
+from commonwatt.node.pipeline import Node, Terms
+from commonwatt.node.plan import (
+    EURO,
+    GRACE_S,
+    TARIFF,
+    Plan,
+    advance_of,
+    limits_of,
+    neighbourhood_of,
+    supplier_advance_of,
+)
+from commonwatt.node.treasury import LedgerTreasury
+from commonwatt.node.wiring import (
+    DATABASE_FILE,
+    NODE_FOLDER,
+    OpenChain,
+    SimulatedClock,
+    demonstration_account,
+    open_chain,
+    read_key,
+)
+from commonwatt.quantity import Interval
+from commonwatt.statement.community import ChainAddress, Community
+
+METERS_LOG = "meters.log"
+Told = Callable[[str, int, int], None]
+"""Hears of progress: what is being done, how much of it, of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished run."""
+
+    neighbourhood: Neighbourhood
+    community: Community
+    audit: Audit
+    claimed: Claimed
+    chain_name: str
+    transactions: int
+    gas_total: int
+    paid_total: int
+    """Units that changed lanes, over all intervals."""
+    close_seconds: tuple[float, ...]
+    duplicates: int
+
+
+class Demonstration:
+    """One run in one folder."""
+
+    def __init__(self, plan: Plan, folder: Path, told: Told = lambda *_: None) -> None:
+        """Read the neighbourhood and open the chain; nothing happens yet.
+
+        Args:
+            plan: what to run.
+            folder: where everything is kept and published.
+            told: hears of progress.
+        """
+        self._plan, self._folder, self._told = plan, folder, told
+        self.neighbourhood = neighbourhood_of(plan)
+        self._clock = SimulatedClock(self.neighbourhood.start)
+        self._account = self._operator()
+        _make_folder(folder / NODE_FOLDER)
+        self._database = Database(folder / NODE_FOLDER / DATABASE_FILE)
+
+    def _operator(self) -> Account:
+        if self._plan.key_file is not None:
+            return read_key(Path(self._plan.key_file))
+        return demonstration_account("operator")
+
+    def run(self, witness: Witness, *, shuffled_by: int | None = None) -> Outcome:
+        """Found, close every interval, publish, claim, audit.
+
+        Args:
+            witness: sees every statement as the audit recomputes it.
+            shuffled_by: a seed to bring each interval's records into another order.
+        """
+        chain = open_chain(self._plan.chain_url, self._folder, self._clock)
+        try:
+            outcome = self._run(chain, witness, shuffled_by)
+        finally:
+            chain.close()
+            self._database.close()
+        return outcome
+
+    def _run(self, chain: OpenChain, witness: Witness, shuffled_by: int | None) -> Outcome:
+        founding = self._founding(chain)
+        fleet = Fleet(self.neighbourhood, _ledger_id(chain, founding))
+        community = self._community(chain, founding, fleet.registrations)
+        ledger = self._found(chain, founding, community)
+        secret = sha256(b"secret/" + self.neighbourhood.name.encode()).digest()
+        node = Node(
+            community,
+            secret,
+            database=self._database,
+            treasury=LedgerTreasury(ledger, self._account),
+            publisher=Publisher(self._folder),
+            now=self._clock,
+        )
+        duplicates = self._close_all(node, fleet, shuffled_by)
+        node.publish()
+        self._told("claiming certificates", 0, 1)
+        generator = self._largest_generator(community)
+        claimed = claim_best_run(ledger, self._account, FolderFiles(self._folder), generator)
+        self._told("auditing", 0, 1)
+        found = audit(FolderFiles(self._folder), ledger.facts(), witness)
+        rows = self._database.statements()
+        founding_gas = int.from_bytes(self._database.note("founding gas") or b"")
+        return Outcome(
+            neighbourhood=self.neighbourhood,
+            community=community,
+            audit=found,
+            claimed=claimed,
+            chain_name=chain.name,
+            transactions=chain.connection.nonce(self._account) - founding.first_nonce,
+            gas_total=founding_gas + sum(row.gas or 0 for row in rows) + claimed.gas,
+            paid_total=found.paid_total,
+            close_seconds=tuple(row.seconds or 0.0 for row in rows),
+            duplicates=duplicates,
+        )
+
+    def _founding(self, chain: OpenChain) -> Founding:
+        """The plan of who sends what, the same after every restart."""
+        first = chain.connection.nonce(self._account)
+        self._database.take_note("first nonce", first.to_bytes(8))
+        first = int.from_bytes(self._database.note("first nonce") or b"")
+        return Founding(
+            account=self._account,
+            first_nonce=first,
+            supplier=demonstration_account("supplier").address_bytes,
+            grid_operator=demonstration_account("grid operator").address_bytes,
+            currency=EURO,
+        )
+
+    def _community(
+        self, chain: OpenChain, founding: Founding, registrations: tuple[Registration, ...]
+    ) -> Community:
+        at = founding.addresses
+        names = (f"{self.neighbourhood.name}/{n}" for n in range(len(self.neighbourhood.homes)))
+        return Community(
+            chain=ChainAddress(
+                chain.connection.chain_id, at.registry, at.settlement, at.certificate, at.token
+            ),
+            currency=EURO,
+            interval_s=self.neighbourhood.interval_s,
+            grace_s=GRACE_S,
+            rule=self._plan.rule,
+            accounts=tuple(demonstration_account(name).address_bytes for name in names),
+            registrations=registrations,
+            supplier=founding.supplier,
+            grid_operator=founding.grid_operator,
+            first_start=self.neighbourhood.start,
+        )
+
+    def _found(self, chain: OpenChain, founding: Founding, community: Community) -> Ledger:
+        homes = self.neighbourhood.homes
+        deposits = [
+            Deposit(lane, advance_of(home, self.neighbourhood.interval_s))
+            for lane, home in enumerate(homes)
+        ]
+        deposits.append(Deposit(SUPPLIER_LANE, supplier_advance_of(self.neighbourhood)))
+        meters = [RegisteredMeter.of(r) for r in community.registrations]
+        messages = founding.messages(community.accounts, meters, deposits)
+        receipts = founding.carry_out(
+            chain.connection,
+            messages,
+            lambda done: self._told("founding the community", done, len(messages)),
+        )
+        gas = sum(receipt.gas_used for receipt in receipts)
+        self._database.take_note("founding gas", gas.to_bytes(16))
+        return Ledger(chain.connection, founding.addresses)
+
+    def _close_all(self, node: Node, fleet: Fleet, shuffled_by: int | None) -> int:
+        """Every interval: meters sign, the node acknowledges, closes, pays. Counts duplicates."""
+        total = self.neighbourhood.intervals
+        needs_limits = rule_named(self._plan.rule).needs_limits
+        limits = limits_of(self.neighbourhood) if needs_limits else ()
+        rows = self._database.statements()
+        if rows:
+            # A statement that never reached the chain is paid at its own time, as it would have.
+            interval = Interval(rows[-1].start, self.neighbourhood.interval_s)
+            self._clock.now = interval.end + GRACE_S
+        done = node.catch_up()
+        self._require_none_lost(node)
+        fleet.skip_to(done)
+        duplicates = 0
+        with _open_log(self._folder / NODE_FOLDER / METERS_LOG) as acknowledged:
+            for index in range(done, total):
+                interval = node.interval
+                batch = fleet.sign(None if shuffled_by is None else shuffled_by + index)
+                self._clock.now = interval.end
+                verdicts = node.receive(batch)
+                duplicates += sum(isinstance(verdict, Duplicate) for verdict in verdicts)
+                kept = [v.signed for v in verdicts if isinstance(v, Accepted | Duplicate)]
+                acknowledged(interval, kept)
+                self._clock.now = interval.end + node.community.grace_s
+                node.close(Terms(TARIFF, limits))
+                self._told("closing intervals", index + 1, total)
+        return duplicates
+
+    def _largest_generator(self, community: Community) -> Registration | None:
+        """The generator of the home that gives the street the most."""
+        generators = [r for r in community.registrations if r.role is Role.GENERATION]
+        interval_s = self.neighbourhood.interval_s
+
+        def given(registration: Registration) -> int:
+            home = self.neighbourhood.homes[registration.member]
+            return int(flows_of(home, interval_s).export_mwh.sum())
+
+        return max(generators, key=given, default=None)
+
+    def _require_none_lost(self, node: Node) -> None:
+        """What the meters wrote down as acknowledged must be in the node's database."""
+        path = self._folder / NODE_FOLDER / METERS_LOG
+        if not path.exists():
+            return
+        for line in path.read_bytes().splitlines():
+            parts = line.split()
+            if len(parts) != 3:  # noqa: PLR2004 - the last line may be cut by a crash
+                continue
+            end, count, digest = int(parts[0]), int(parts[1]), parts[2].decode()
+            records = self._database.records(end)
+            same = (len(records), _batch_digest(records)) == (count, digest)
+            start = Interval(end - node.interval.duration, node.interval.duration).start_text
+            require("nothing acknowledged is lost", same, interval=start)
+
+
+Acknowledged = Callable[[Interval, list[SignedRecord]], None]
+
+
+@contextlib.contextmanager
+def _open_log(path: Path) -> Iterator[Acknowledged]:
+    """The meters' own memory of what the node acknowledged: one line an interval, on the disk."""
+    with path.open("ab") as file:
+
+        def acknowledged(interval: Interval, records: list[SignedRecord]) -> None:
+            line = f"{interval.end} {len(records)} {_batch_digest(records)}\n"
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+        yield acknowledged
+
+
+def _batch_digest(records: list[SignedRecord]) -> str:
+    return sha256(b"".join(sorted(signed.record for signed in records))).hexdigest()
+
+
+def _ledger_id(chain: OpenChain, founding: Founding) -> bytes:
+    at = founding.addresses
+    return ChainAddress(
+        chain.connection.chain_id, at.registry, at.settlement, at.certificate, at.token
+    ).ledger
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderUnusable(
+            f"{folder}: cannot be made ({error.strerror}); choose another directory with --out"
+        ) from None

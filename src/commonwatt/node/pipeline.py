@@ -1,0 +1,265 @@
+"""One community's intervals, from records to payment.
+
+`Node.receive` judges records and keeps what it acknowledges. `Node.close` concludes the open
+interval, keeps the statement, and closes it on the chain; after a crash `Node.catch_up` finds out
+from the database and the chain how far that had got. Decisions are made below; this file only
+calls them in the right order.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from commonwatt.errors import require
+from commonwatt.market.book import Limits, Tariff
+from commonwatt.meter.acceptance import (
+    Accepted,
+    Duplicate,
+    Gate,
+    Reason,
+    Refused,
+    Standing,
+    Verdict,
+    judge_batch,
+)
+from commonwatt.meter.record import Record, SignedRecord
+from commonwatt.node.database import Database, StatementRow
+from commonwatt.node.folder import Publisher
+from commonwatt.node.keeping import keep_inputs, keep_state, kept_inputs, kept_state
+from commonwatt.quantity import TIME_MAX, Interval
+from commonwatt.statement.close import Inputs, State, Statement, close, first_state
+from commonwatt.statement.community import Community
+from commonwatt.statement.leaves import day_salt_key
+from commonwatt.statement.publication import (
+    CONSTITUTION_PATH,
+    REGISTER_PATH,
+    constitution_bytes,
+    day_of,
+    lines_of,
+    register_bytes,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFunds:
+    """The lanes as the chain has them."""
+
+    flows: int
+    balances: tuple[int, ...]
+    supplier: int
+    grid_operator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A close that the chain has accepted."""
+
+    transaction: bytes
+    gas: int
+
+
+class Treasury(Protocol):
+    """What a node needs of a chain."""
+
+    def funds(self) -> LaneFunds:
+        """The lanes now."""
+
+    def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment:
+        """Close an interval: anchor its header and move its lanes, both or neither."""
+
+    def paid(self, start: int, anchor: bytes) -> Payment | None:
+        """The close of an interval, if the chain has it; raises if it has another anchor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an operator sets, and may change from interval to interval."""
+
+    tariff: Tariff
+    limits: tuple[Limits, ...] = ()
+
+
+@dataclass(slots=True)
+class Closed:
+    """One interval as closed and paid."""
+
+    inputs: Inputs
+    statement: Statement
+    payment: Payment
+    seconds: float
+    """From the gate to the payment."""
+
+
+class Node:
+    """Closes a community's intervals one after another."""
+
+    def __init__(
+        self,
+        community: Community,
+        secret: bytes,
+        *,
+        database: Database,
+        treasury: Treasury,
+        publisher: Publisher,
+        now: Callable[[], int],
+    ) -> None:
+        """Start where the community starts; call `catch_up` before anything else.
+
+        Args:
+            community: members, meters, rules.
+            secret: 32 bytes that salt what is published.
+            database: this community's memory.
+            treasury: its lanes on a chain.
+            publisher: where statements go.
+            now: UTC seconds.
+        """
+        self.community = community
+        self._secret = secret
+        self._database, self._treasury, self._publisher = database, treasury, publisher
+        self._now = now
+        self._constitution = sha256(constitution_bytes(community)).digest()
+        self._state = first_state(community)
+        self._accepted: dict[bytes, Accepted] = {}
+        self._standings: dict[bytes, Standing] = dict(self._state.standings)
+        self.interval = Interval(community.first_start, community.interval_s)
+        """The open interval."""
+
+    def receive(self, batch: Sequence[SignedRecord]) -> list[Verdict]:
+        """Judge records of the open interval; what is accepted is on the disk on return.
+
+        Verdicts come in (meter, sequence) order. A record that was accepted before is answered as
+        a duplicate, however long ago, and changes nothing.
+        """
+        gate = Gate(self.community.chain.ledger, self.interval, self._now())
+        verdicts = [
+            self._recognise(verdict)
+            for verdict in judge_batch(batch, self.community.by_meter, self._standings, gate)
+        ]
+        accepted = [verdict for verdict in verdicts if isinstance(verdict, Accepted)]
+        refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
+        self._database.acknowledge(self.interval.start, accepted, refused)
+        self._take(accepted)
+        return verdicts
+
+    def _recognise(self, verdict: Verdict) -> Verdict:
+        """Tell the replay of an older record apart from a second record under its number."""
+        if not isinstance(verdict, Refused) or verdict.reason is not Reason.SEQUENCE_USED:
+            return verdict
+        record = Record.decode(verdict.signed.record)
+        known = record.time_end < TIME_MAX and self._database.is_acknowledged(
+            record.time_end, record.meter, verdict.signed.record
+        )
+        if known:
+            return Duplicate(verdict.signed)
+        return verdict
+
+    def _take(self, accepted: Sequence[Accepted]) -> None:
+        for verdict in accepted:
+            meter = verdict.record.meter
+            self._accepted[meter] = verdict
+            self._standings[meter] = Standing(verdict.record, verdict.digest)
+
+    def close(self, terms: Terms) -> Closed:
+        """Conclude the open interval, pay it, publish it, and open the next."""
+        began = time.perf_counter()
+        funds = self._treasury.funds()
+        inputs = Inputs(
+            interval=self.interval,
+            tariff=terms.tariff,
+            accepted=tuple(self._accepted.values()),
+            refused=tuple(self._database.refusals(self.interval.start)),
+            limits=terms.limits,
+            flows=funds.flows,
+            balances=funds.balances,
+            supplier=funds.supplier,
+            salt_key=day_salt_key(self._secret, self.interval.start),
+        )
+        before = self._state
+        statement, after = close(self.community, self._constitution, before, inputs)
+        header = statement.header
+        row = StatementRow(
+            header.start, header.encode(), keep_inputs(inputs), header.anchor, None, None, None
+        )
+        self._database.state_statement(row, keep_state(before) if self._begins_day() else None)
+        payment = self._treasury.pay(row.header, statement.deltas)
+        seconds = time.perf_counter() - began
+        self._database.mark_paid(header.start, payment.transaction, payment.gas, seconds)
+        closed = Closed(inputs, statement, payment, seconds)
+        self._go_on(closed, after)
+        return closed
+
+    def _begins_day(self) -> bool:
+        start = self.interval.start
+        first = start == self.community.first_start
+        return first or day_of(start) != day_of(start - self.interval.duration)
+
+    def _go_on(self, closed: Closed, after: State) -> None:
+        transaction = closed.payment.transaction
+        lines = lines_of(self.community, closed.inputs, closed.statement, transaction)
+        self._publisher.add(self.interval.start, lines)
+        self._state = after
+        self._standings = dict(after.standings)
+        self._accepted = {}
+        self.interval = self.interval.next
+
+    def publish(self) -> None:
+        """Write out everything published so far."""
+        community = self.community
+        self._publisher.publish_whole(CONSTITUTION_PATH, constitution_bytes(community))
+        self._publisher.publish_whole(REGISTER_PATH, register_bytes(community.registrations))
+        self._publisher.flush()
+
+    def catch_up(self) -> int:
+        """Go on where the database and the chain left off; returns how many intervals are closed.
+
+        The last day is concluded again from its records, which also proves that the database
+        still says what was anchored; a statement that never reached the chain is paid now.
+
+        Raises:
+            InvariantBroken: if the database leads to other anchors than it holds.
+        """
+        checkpoint = self._database.checkpoint()
+        if checkpoint is not None:
+            start, state = checkpoint
+            self._state = kept_state(state)
+            self._standings = dict(self._state.standings)
+            self.interval = Interval(start, self.community.interval_s)
+            for row in self._database.statements(start):
+                self._close_again(row)
+        self._take(self._judged_again(self.interval))
+        return (self.interval.start - self.community.first_start) // self.interval.duration
+
+    def _close_again(self, row: StatementRow) -> None:
+        interval = self.interval
+        accepted = tuple(self._judged_again(interval))
+        refused = tuple(self._database.refusals(interval.start))
+        inputs = kept_inputs(row.inputs, interval, accepted, refused)
+        statement, after = close(self.community, self._constitution, self._state, inputs)
+        same = statement.header.anchor == row.anchor and row.start == interval.start
+        require("the database leads to its anchors", same, interval=interval.start_text)
+        payment = self._payment_of(row, statement)
+        self._go_on(Closed(inputs, statement, payment, row.seconds or 0.0), after)
+
+    def _payment_of(self, row: StatementRow, statement: Statement) -> Payment:
+        if row.transaction is not None:
+            return Payment(row.transaction, row.gas or 0)
+        began = time.perf_counter()
+        payment = self._treasury.paid(row.start, row.anchor)
+        if payment is None:
+            payment = self._treasury.pay(row.header, statement.deltas)
+        seconds = time.perf_counter() - began
+        self._database.mark_paid(row.start, payment.transaction, payment.gas, seconds)
+        return payment
+
+    def _judged_again(self, interval: Interval) -> list[Accepted]:
+        """The acknowledged records of an interval; each must still be acceptable."""
+        records = self._database.records(interval.end)
+        gate = Gate(self.community.chain.ledger, interval, interval.end)
+        verdicts = judge_batch(records, self.community.by_meter, self._state.standings, gate)
+        accepted = [verdict for verdict in verdicts if isinstance(verdict, Accepted)]
+        kept = len(accepted) == len(records)
+        require("acknowledged records stay acceptable", kept, interval=interval.start_text)
+        return accepted
+

@@ -1,0 +1,96 @@
+"""Which chain, which keys, which files: the one place that chooses implementations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from commonwatt.audit.facts import ChainFacts
+from commonwatt.chain.connection import Account, Connection
+from commonwatt.chain.embedded import EmbeddedChain
+from commonwatt.chain.ledger import Addresses, Ledger
+from commonwatt.errors import InputError
+from commonwatt.node.errors import FolderUnusable
+
+NODE_FOLDER = "node"
+CHAIN_FILE, DATABASE_FILE = "chain.sqlite", "commonwatt.sqlite"
+KEY_HEX_DIGITS = 64
+
+
+class KeyFileUnusable(InputError):
+    """A file without a private key."""
+
+
+@dataclass
+class SimulatedClock:
+    """Time that a demonstration sets; the embedded chain's blocks follow it."""
+
+    now: int
+
+    def __call__(self) -> int:
+        """UTC seconds."""
+        return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChain:
+    """A connection, and what must be closed after it."""
+
+    connection: Connection
+    name: str
+    embedded: EmbeddedChain | None
+
+    def close(self) -> None:
+        """Let go of the journal, with a snapshot for a fast start."""
+        if self.embedded is not None:
+            self.embedded.close()
+
+
+def open_chain(url: str | None, folder: Path, clock: Callable[[], int] | None = None) -> OpenChain:
+    """The chain at a URL, or the embedded one in a run's folder."""
+    if url is not None:
+        connection = Connection.http(url)
+        return OpenChain(connection, f"{url}, chain {connection.chain_id}", None)
+    path = folder / NODE_FOLDER / CHAIN_FILE
+    embedded = EmbeddedChain(path, clock=clock) if clock else EmbeddedChain(path)
+    return OpenChain(Connection.embedded(embedded), "embedded", embedded)
+
+
+def read_key(path: Path) -> Account:
+    """The account whose private key is in a file as 64 hex digits."""
+    try:
+        text = path.read_text(encoding="ascii").strip().removeprefix("0x")
+        return Account.from_key(bytes.fromhex(text))
+    except OSError as error:
+        raise KeyFileUnusable(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise KeyFileUnusable(
+            f"{path}: not a private key; write {KEY_HEX_DIGITS} hex digits on one line"
+        ) from None
+
+
+def demonstration_account(name: str) -> Account:
+    """An account whose key anybody can compute: for demonstrations on an embedded chain only."""
+    return Account.from_key(sha256(b"account/" + name.encode()).digest())
+
+
+def chain_facts(folder: Path, url: str | None, addresses: Addresses, chain_id: int) -> ChainFacts:
+    """What the chain of a run says, for its audit.
+
+    Raises:
+        FolderUnusable: if the folder holds no embedded chain and no URL is given.
+    """
+    if url is None and not (folder / NODE_FOLDER / CHAIN_FILE).is_file():
+        raise FolderUnusable(
+            f"{folder}: no embedded chain in it; name the community's chain with --chain URL"
+        )
+    chain = open_chain(url, folder)
+    try:
+        if chain.connection.chain_id != chain_id:
+            raise FolderUnusable(
+                f"the chain's id is {chain.connection.chain_id}, the community's {chain_id}: "
+                "name the right one with --chain"
+            )
+        return Ledger(chain.connection, addresses).facts()
+    finally:
+        chain.close()

@@ -1,0 +1,225 @@
+"""Closing one interval: a pure function, the same bytes on every machine."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from struct import Struct
+
+from commonwatt.certificate.issue import Certified, certify
+from commonwatt.errors import require
+from commonwatt.market.book import Book, Limits, Tariff, Trade
+from commonwatt.market.rules import clear, rule_named
+from commonwatt.merkle import Tree
+from commonwatt.meter.acceptance import Accepted, Refused, Standing, opening_standing
+from commonwatt.quantity import Interval
+from commonwatt.settlement.account import Funds, Settled, settle
+from commonwatt.settlement.energy import net_energy
+from commonwatt.statement.community import Community
+from commonwatt.statement.header import HEADER_VERSION, Header, SectionRoot
+from commonwatt.statement.leaves import (
+    Section,
+    position_leaf,
+    record_leaf,
+    salt_of,
+    trade_leaf,
+)
+
+NO_ANCHOR = bytes(32)
+LANES_PER_WORD, LANE_BITS, LANE_BIAS = 6, 42, 2**40
+_LIMITS = Struct(">QQ")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one close hands to the next."""
+
+    standings: Mapping[bytes, Standing]
+    """Each meter's last accepted record."""
+    arrears: tuple[int, ...]
+    grid_arrears: int
+    previous: bytes
+    """Anchor of the statement before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that happened in one interval, before anything is concluded from it."""
+
+    interval: Interval
+    tariff: Tariff
+    accepted: tuple[Accepted, ...]
+    """At most one per meter, all ending with the interval."""
+    refused: tuple[Refused, ...]
+    limits: tuple[Limits, ...]
+    """Standing limit prices by member; empty where the rule needs none."""
+    flows: int
+    """Deposits and withdrawals that `balances` has seen."""
+    balances: tuple[int, ...]
+    supplier: int
+    """The supplier's lane."""
+    salt_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What was concluded, and its bytes."""
+
+    header: Header
+    sections: tuple[tuple[bytes, ...], ...]
+    """The leaves, by `Section`."""
+    deltas: tuple[bytes, ...]
+    """Changes of the members' lanes, six to a 32-byte word."""
+    trades: tuple[Trade, ...]
+    settled: Settled
+    certified: Certified
+    silent: tuple[bytes, ...]
+    """Meters that said nothing."""
+
+    def trees(self) -> tuple[Tree, ...]:
+        """The tree of each section."""
+        return tuple(Tree(leaves) for leaves in self.sections)
+
+
+def first_state(community: Community) -> State:
+    """The state before a community's first close."""
+    standings = {r.meter: opening_standing(r) for r in community.registrations}
+    return State(standings, (0,) * len(community.accounts), 0, NO_ANCHOR)
+
+
+def close(
+    community: Community, constitution: bytes, state: State, inputs: Inputs
+) -> tuple[Statement, State]:
+    """Conclude one interval: net, clear, settle, certify, state.
+
+    Args:
+        community: members, meters, rules.
+        constitution: SHA-256 of the community's published constitution.
+        state: as the close before left it.
+        inputs: the interval's; the order of its records does not matter.
+
+    Raises:
+        InvariantBroken: if energy or money would not be conserved.
+    """
+    interval, tariff = inputs.interval, inputs.tariff
+    accepted = sorted(inputs.accepted, key=lambda verdict: verdict.record.meter)
+    _require_of_interval(accepted, interval)
+    members = len(community.accounts)
+    energies = net_energy(members, accepted, community.by_meter)
+    book = Book(
+        need_wh=tuple(energy.need_wh for energy in energies),
+        offer_wh=tuple(energy.offer_wh for energy in energies),
+        purse=inputs.balances,
+        limits=inputs.limits,
+    )
+    clearing = clear(community.rule, book, tariff)
+    funds = Funds(inputs.balances, state.arrears, inputs.supplier, state.grid_arrears)
+    settled = settle(energies, clearing, tariff, funds)
+    certified = certify(accepted, community.by_meter, settled.positions)
+
+    rule = rule_named(community.rule).number
+    key, start = inputs.salt_key, interval.start
+    salts = [salt_of(key, start, Section.POSITIONS, index) for index in range(members)]
+    positions = zip(settled.positions, certified.green_wh, salts, strict=True)
+    sections = (
+        tuple(record_leaf(verdict.signed) for verdict in accepted),
+        tuple(position_leaf(position, green, salt) for position, green, salt in positions),
+        tuple(trade_leaf(trade, salts, rule) for trade in clearing.trades),
+        (),
+        tuple(certificate.encode() for certificate in certified.certificates),
+    )
+    roots = [SectionRoot(len(leaves), Tree(leaves).root) for leaves in sections]
+    deltas = packed_deltas([position.delta for position in settled.positions])
+    certificates = certified.certificates
+    header = Header(
+        version=HEADER_VERSION,
+        rule=rule,
+        decimals=community.currency.decimals,
+        flags=0,
+        ledger=community.chain.ledger,
+        retail=tariff.retail,
+        feed_in=tariff.feed_in,
+        fee_local=tariff.fee_local,
+        fee_supplier=tariff.fee_supplier,
+        local_price=clearing.price,
+        imported_wh=sum(position.imported_wh for position in settled.positions),
+        exported_wh=sum(position.exported_wh for position in settled.positions),
+        local_wh=sum(trade.wh for trade in clearing.trades),
+        issued_wh=sum(certificate.issued_wh for certificate in certificates),
+        retired_wh=sum(certificate.retired_wh for certificate in certificates),
+        free_wh=sum(certificate.free_wh for certificate in certificates),
+        supplier_in=settled.supplier_in,
+        supplier_out=settled.supplier_out,
+        grid_in=settled.grid_in,
+        members_owe=settled.members_owe,
+        supplier_owes=settled.supplier_owes,
+        flows=inputs.flows,
+        deltas_hash=sha256(b"".join(deltas)).digest(),
+        roll=community.roll,
+        inputs_hash=inputs_hash(constitution, inputs),
+        previous=state.previous,
+        records=roots[Section.RECORDS],
+        positions=roots[Section.POSITIONS],
+        trades=roots[Section.TRADES],
+        adjustments=roots[Section.ADJUSTMENTS],
+        community=community.chain.settlement,
+        start=start,
+        duration=interval.duration,
+        certificates=roots[Section.CERTIFICATES],
+    )
+    heard = {verdict.record.meter for verdict in accepted}
+    silent = tuple(sorted(meter for meter in community.by_meter if meter not in heard))
+    statement = Statement(
+        header, sections, deltas, clearing.trades, settled, certified, silent
+    )
+    return statement, _next_state(state, accepted, settled, header.anchor)
+
+
+def _next_state(
+    state: State, accepted: Iterable[Accepted], settled: Settled, anchor: bytes
+) -> State:
+    standings = dict(state.standings)
+    for verdict in accepted:
+        standings[verdict.record.meter] = Standing(verdict.record, verdict.digest)
+    arrears = tuple(position.arrears_after for position in settled.positions)
+    return State(standings, arrears, settled.grid_arrears, anchor)
+
+
+def _require_of_interval(accepted: Sequence[Accepted], interval: Interval) -> None:
+    meters = {verdict.record.meter for verdict in accepted}
+    require("one record per meter and interval", len(meters) == len(accepted), start=interval.start)
+    for verdict in accepted:
+        ends = verdict.record.time_end == interval.end
+        require("records end with the interval", ends, meter=verdict.record.meter.hex())
+
+
+def packed_deltas(deltas: Sequence[int]) -> tuple[bytes, ...]:
+    """Signed lane changes as the contract takes them: six lanes of 42 bits to a 32-byte word.
+
+    Each lane holds its change + 2**40; lanes nobody has hold a change of zero.
+    """
+    words = []
+    for at in range(0, len(deltas), LANES_PER_WORD):
+        lanes = list(deltas[at : at + LANES_PER_WORD])
+        lanes += [0] * (LANES_PER_WORD - len(lanes))
+        word = 0
+        for position, delta in enumerate(lanes):
+            require("a lane's change fits", -LANE_BIAS < delta < LANE_BIAS, delta=delta)
+            word |= (delta + LANE_BIAS) << (LANE_BITS * position)
+        words.append(word.to_bytes(32))
+    return tuple(words)
+
+
+def inputs_hash(constitution: bytes, inputs: Inputs) -> bytes:
+    """SHA-256 over what no section shows: constitution, limits, supplier's funds, refused records.
+
+    The refused records are in it so that an operator cannot change the quarantine afterwards.
+    """
+    digest = sha256(constitution)
+    digest.update(len(inputs.limits).to_bytes(4))
+    for limits in inputs.limits:
+        digest.update(_LIMITS.pack(*limits))
+    digest.update(inputs.supplier.to_bytes(16))
+    for refused in inputs.refused:
+        entry = refused.signed.record + refused.signed.signature + refused.reason.name.encode()
+        digest.update(sha256(entry).digest())
+    return digest.digest()

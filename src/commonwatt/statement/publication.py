@@ -1,0 +1,297 @@
+"""Who gets to see what: the published files, byte for byte.
+
+===================================  =========================================================
+`public/community.json`              the constitution: chain, currency, rule, accounts
+`public/DAY.jsonl`                   each interval's header, anchor and transaction
+`members/NNN/DAY.jsonl`              one member's own leaves, each interval with its proof
+`audit/register.jsonl`               every meter's registration and opening record
+`audit/DAY.inputs.jsonl`             every record, limit and refusal: all that a close needs
+`audit/DAY.leaves.jsonl`             every leaf of every section
+===================================  =========================================================
+
+All files are functions of the statements, so an auditor writes them again and compares. Days are
+UTC days. Lines are JSON with fixed member order; bytes are lower-case hex digits.
+"""
+
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from commonwatt.meter.record import SignedRecord
+from commonwatt.meter.registration import Registration, Role
+from commonwatt.quantity import Currency, time_text
+from commonwatt.statement.close import Inputs, Statement
+from commonwatt.statement.community import ChainAddress, Community
+from commonwatt.statement.leaves import Section
+from commonwatt.statement.proof import Proof, ProvenLeaf
+
+CONSTITUTION_PATH = "public/community.json"
+REGISTER_PATH = "audit/register.jsonl"
+
+
+class Constitution(msgspec.Struct, frozen=True):
+    """`public/community.json`."""
+
+    format: str
+    chain_id: int
+    registry: str
+    settlement: str
+    certificate: str
+    token: str
+    currency: str
+    decimals: int
+    interval_s: int
+    grace_s: int
+    rule: str
+    first_start: int
+    supplier: str
+    grid_operator: str
+    accounts: tuple[str, ...]
+    register: str
+    """SHA-256 of `audit/register.jsonl`."""
+
+
+class RegisterLine(msgspec.Struct, frozen=True):
+    """One meter of `audit/register.jsonl`."""
+
+    meter: str
+    public_key: str
+    member: int
+    role: int
+    source: int
+    rated_w: int
+    first_day: int
+    zone: str
+    direct: bool
+    opening: str
+    signature: str
+
+
+class HeaderLine(msgspec.Struct, frozen=True):
+    """One interval of `public/DAY.jsonl`."""
+
+    start: int
+    header: str
+    anchor: str
+    transaction: str
+
+
+class IntervalLine(msgspec.Struct, frozen=True):
+    """The first line of each interval in `audit/DAY.inputs.jsonl`."""
+
+    start: int
+    tariff: tuple[int, int, int, int]
+    """Retail, feed-in, local fee, supplier fee; units per Wh."""
+    limits: tuple[tuple[int, int], ...]
+    flows: int
+    salt_key: str
+    records: int
+    """How many record lines follow, and then how many refused ones."""
+    refused: int
+
+
+class RecordLine(msgspec.Struct, frozen=True):
+    """A record that counted."""
+
+    record: str
+    signature: str
+
+
+class RefusedLine(msgspec.Struct, frozen=True):
+    """A record that did not, and why."""
+
+    refused: str
+    signature: str
+    reason: str
+
+
+class LeafLine(msgspec.Struct, frozen=True):
+    """One leaf of `audit/DAY.leaves.jsonl`."""
+
+    start: int
+    section: str
+    index: int
+    leaf: str
+
+
+class Line(NamedTuple):
+    """One line of one published file."""
+
+    path: str
+    text: bytes
+    place: str
+    """The interval and leaf it is about, in words."""
+
+
+_encode = msgspec.json.Encoder().encode
+_SECTION_LABELS = tuple(section.label for section in Section)
+
+
+def constitution_bytes(community: Community) -> bytes:
+    """The bytes of `public/community.json`; their SHA-256 is in every statement's inputs."""
+    chain = community.chain
+    constitution = Constitution(
+        format="commonwatt-community-1",
+        chain_id=chain.chain_id,
+        registry=chain.registry.hex(),
+        settlement=chain.settlement.hex(),
+        certificate=chain.certificate.hex(),
+        token=chain.token.hex(),
+        currency=community.currency.code,
+        decimals=community.currency.decimals,
+        interval_s=community.interval_s,
+        grace_s=community.grace_s,
+        rule=community.rule,
+        first_start=community.first_start,
+        supplier=community.supplier.hex(),
+        grid_operator=community.grid_operator.hex(),
+        accounts=tuple(account.hex() for account in community.accounts),
+        register=sha256(register_bytes(community.registrations)).hexdigest(),
+    )
+    return msgspec.json.format(_encode(constitution), indent=2) + b"\n"
+
+
+def register_bytes(registrations: Sequence[Registration]) -> bytes:
+    """The bytes of `audit/register.jsonl`."""
+    lines = (
+        RegisterLine(
+            meter=r.meter.hex(),
+            public_key=r.public_key.hex(),
+            member=r.member,
+            role=r.role,
+            source=r.source,
+            rated_w=r.rated_w,
+            first_day=r.first_day,
+            zone=r.zone,
+            direct=r.direct,
+            opening=r.opening.record.hex(),
+            signature=r.opening.signature.hex(),
+        )
+        for r in registrations
+    )
+    return b"".join(_encode(line) + b"\n" for line in lines)
+
+
+def community_of(constitution: Constitution, register: Sequence[RegisterLine]) -> Community:
+    """The community that the two files describe; raises ValueError for what no community has."""
+    return Community(
+        chain=ChainAddress(
+            constitution.chain_id,
+            bytes.fromhex(constitution.registry),
+            bytes.fromhex(constitution.settlement),
+            bytes.fromhex(constitution.certificate),
+            bytes.fromhex(constitution.token),
+        ),
+        currency=Currency(constitution.currency, constitution.decimals),
+        interval_s=constitution.interval_s,
+        grace_s=constitution.grace_s,
+        rule=constitution.rule,
+        accounts=tuple(bytes.fromhex(account) for account in constitution.accounts),
+        registrations=tuple(
+            Registration(
+                public_key=bytes.fromhex(line.public_key),
+                member=line.member,
+                role=Role(line.role),
+                source=line.source,
+                rated_w=line.rated_w,
+                first_day=line.first_day,
+                zone=line.zone,
+                direct=line.direct,
+                opening=SignedRecord(bytes.fromhex(line.opening), bytes.fromhex(line.signature)),
+            )
+            for line in register
+        ),
+        supplier=bytes.fromhex(constitution.supplier),
+        grid_operator=bytes.fromhex(constitution.grid_operator),
+        first_start=constitution.first_start,
+    )
+
+
+def day_of(start: int) -> str:
+    """The UTC day of an interval, as files are named."""
+    return time_text(start)[:10]
+
+
+def member_folder(member: int) -> str:
+    """The folder of a member, by index."""
+    return f"members/{member:03d}"
+
+
+def lines_of(
+    community: Community, inputs: Inputs, statement: Statement, transaction: bytes
+) -> Iterator[Line]:
+    """Every published line about one interval, in the order of each file.
+
+    Args:
+        community: members, meters, rules.
+        inputs: what the interval was closed from.
+        statement: what was concluded.
+        transaction: 32-byte hash of the transaction that anchored and paid it.
+    """
+    header = statement.header
+    start, day = header.start, day_of(header.start)
+    header_hex, anchor_hex = header.encode().hex(), header.anchor.hex()
+    when = time_text(start)
+    head = HeaderLine(start, header_hex, anchor_hex, transaction.hex())
+    yield Line(f"public/{day}.jsonl", _encode(head), f"{when}, header")
+    yield from _input_lines(inputs, f"audit/{day}.inputs.jsonl", when)
+    path = f"audit/{day}.leaves.jsonl"
+    for label, leaves in zip(_SECTION_LABELS, statement.sections, strict=True):
+        for index, leaf in enumerate(leaves):
+            line = LeafLine(start, label, index, leaf.hex())
+            yield Line(path, _encode(line), f"{when}, {label}, leaf {index}")
+    for member, leaves_of_member in enumerate(_by_member(community, inputs, statement)):
+        proof = Proof(start, header_hex, anchor_hex, leaves_of_member)
+        path = f"{member_folder(member)}/{day}.jsonl"
+        yield Line(path, _encode(proof), f"{when}, positions, leaf {member}")
+
+
+def _input_lines(inputs: Inputs, path: str, when: str) -> Iterator[Line]:
+    tariff = inputs.tariff
+    first = IntervalLine(
+        start=inputs.interval.start,
+        tariff=(tariff.retail, tariff.feed_in, tariff.fee_local, tariff.fee_supplier),
+        limits=tuple((limits.bid, limits.ask) for limits in inputs.limits),
+        flows=inputs.flows,
+        salt_key=inputs.salt_key.hex(),
+        records=len(inputs.accepted),
+        refused=len(inputs.refused),
+    )
+    yield Line(path, _encode(first), f"{when}, inputs")
+    ordered = sorted(inputs.accepted, key=lambda verdict: verdict.record.meter)
+    for index, verdict in enumerate(ordered):
+        line = RecordLine(verdict.signed.record.hex(), verdict.signed.signature.hex())
+        yield Line(path, _encode(line), f"{when}, records, leaf {index}")
+    for index, refused in enumerate(inputs.refused):
+        record, signature = refused.signed
+        entry = RefusedLine(record.hex(), signature.hex(), refused.reason.name)
+        yield Line(path, _encode(entry), f"{when}, refused record {index}")
+
+
+def _by_member(
+    community: Community, inputs: Inputs, statement: Statement
+) -> list[tuple[ProvenLeaf, ...]]:
+    """Each member's own leaves with their paths: position, records, trades, certificates."""
+    shown: list[list[ProvenLeaf]] = [[] for _ in community.accounts]
+    trees = statement.trees()
+
+    def show(member: int, section: Section, index: int, record: str = "") -> None:
+        leaf = statement.sections[section][index].hex()
+        siblings = tuple(sibling.hex() for sibling in trees[section].path(index))
+        shown[member].append(ProvenLeaf(section.label, index, leaf, siblings, record))
+
+    for position in statement.settled.positions:
+        show(position.member, Section.POSITIONS, position.member)
+    ordered = sorted(inputs.accepted, key=lambda verdict: verdict.record.meter)
+    for index, verdict in enumerate(ordered):
+        owner = community.by_meter[verdict.record.meter].member
+        show(owner, Section.RECORDS, index, verdict.signed.record.hex())
+    for index, trade in enumerate(statement.trades):
+        show(trade.seller, Section.TRADES, index)
+        show(trade.buyer, Section.TRADES, index)
+    for index, certificate in enumerate(statement.certified.certificates):
+        show(certificate.member, Section.CERTIFICATES, index)
+    return [tuple(leaves) for leaves in shown]
+

@@ -1,0 +1,225 @@
+"""A small street in memory: members, meters and a chain that is only facts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from commonwatt.audit.facts import (
+    SUPPLIER_LANE,
+    AnchoredClose,
+    ChainFacts,
+    Flow,
+    RegisteredMeter,
+)
+from commonwatt.market.book import Limits, Tariff
+from commonwatt.meter.acceptance import Accepted, Gate, Refused, judge_batch
+from commonwatt.meter.keys import MeterKey
+from commonwatt.meter.record import NO_PREVIOUS, Record, SignedRecord
+from commonwatt.meter.registration import NO_SOURCE, SOLAR_ROOFTOP, Registration, Role
+from commonwatt.quantity import Currency, Interval
+from commonwatt.statement.close import Inputs, State, Statement, close, first_state
+from commonwatt.statement.community import ChainAddress, Community
+from commonwatt.statement.leaves import day_salt_key
+from commonwatt.statement.publication import (
+    CONSTITUTION_PATH,
+    REGISTER_PATH,
+    constitution_bytes,
+    lines_of,
+    register_bytes,
+)
+
+MIDSUMMER_NOON = Interval.parse("2016-06-21T12:00:00Z", 900)
+TARIFF = Tariff(retail=24_000, feed_in=8_000, fee_local=3_440, fee_supplier=8_000)
+CHAIN = ChainAddress(31_337, b"R" * 20, b"S" * 20, b"C" * 20, b"T" * 20)
+EURO = 10**8
+
+
+class SimulatedMeter:
+    """A meter with its key, its registers and its last record."""
+
+    def __init__(
+        self, name: str, opened: int, *, ledger: bytes = CHAIN.ledger, duration: int = 900
+    ) -> None:
+        self.key = MeterKey.from_seed(name.encode())
+        self.ledger, self.duration = ledger, duration
+        self.import_mwh = self.export_mwh = 1_234_567
+        self.sequence, self.previous = 0, NO_PREVIOUS
+        self.opening = self._sign(opened)
+
+    def record(self, time_end: int, **changes: object) -> Record:
+        """The record it would make now, with fields changed as a forger or a fault would."""
+        record = Record(
+            version=1,
+            kind=0,
+            quality=1,
+            ledger=self.ledger,
+            meter=self.key.meter,
+            sequence=self.sequence,
+            time_end=time_end,
+            duration=self.duration,
+            import_mwh=self.import_mwh,
+            export_mwh=self.export_mwh,
+            previous=self.previous,
+        )
+        return record._replace(**changes)  # type: ignore[arg-type]
+
+    def _sign(self, time_end: int) -> SignedRecord:
+        signed = self.key.sign(self.record(time_end).encode())
+        self.sequence, self.previous = self.sequence + 1, signed.digest
+        return signed
+
+    def measure(self, time_end: int, import_mwh: int = 0, export_mwh: int = 0) -> SignedRecord:
+        """Count some energy and sign."""
+        self.import_mwh += import_mwh
+        self.export_mwh += export_mwh
+        return self._sign(time_end)
+
+
+@dataclass
+class Street:
+    """`members` homes with a grid meter each, and a PV meter for the first `producers`."""
+
+    members: int = 3
+    producers: int = 1
+    rule: str = "mid_market_rate"
+    balance: int = 10 * EURO
+    supplier: int = 1_000 * EURO
+    start: Interval = MIDSUMMER_NOON
+    community: Community = field(init=False)
+    state: State = field(init=False)
+    closes: list[AnchoredClose] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.grid = [SimulatedMeter(f"grid {n}", self.start.start) for n in range(self.members)]
+        self.solar = [SimulatedMeter(f"solar {n}", self.start.start) for n in range(self.producers)]
+        registrations = [
+            _registration(meter, n, Role.GRID, NO_SOURCE) for n, meter in enumerate(self.grid)
+        ] + [
+            _registration(meter, n, Role.GENERATION, SOLAR_ROOFTOP)
+            for n, meter in enumerate(self.solar)
+        ]
+        self.community = Community(
+            chain=CHAIN,
+            currency=Currency(),
+            interval_s=self.start.duration,
+            grace_s=60,
+            rule=self.rule,
+            accounts=tuple(sha256(b"account %d" % n).digest()[:20] for n in range(self.members)),
+            registrations=tuple(registrations),
+            supplier=b"U" * 20,
+            grid_operator=b"G" * 20,
+            first_start=self.start.start,
+        )
+        self.constitution = sha256(constitution_bytes(self.community)).digest()
+        self.state = first_state(self.community)
+        self.balances = [self.balance] * self.members
+        self.supplier_balance, self.grid_balance = self.supplier, 0
+        self.interval = self.start
+        self.flows = [
+            Flow(n + 1, n, account, self.balance)
+            for n, account in enumerate(self.community.accounts)
+        ]
+        self.flows.append(
+            Flow(len(self.flows) + 1, SUPPLIER_LANE, self.community.supplier, self.supplier)
+        )
+        self.files[CONSTITUTION_PATH] = constitution_bytes(self.community)
+        self.files[REGISTER_PATH] = register_bytes(self.community.registrations)
+
+    def measure(
+        self, taken: Sequence[int], given: Sequence[int], made: Sequence[int] = ()
+    ) -> list[SignedRecord]:
+        """Each meter's record for the open interval, from whole Wh."""
+        end = self.interval.end
+        pairs = zip(self.grid, taken, given, strict=True)
+        records = [meter.measure(end, wh_in * 1000, wh_out * 1000) for meter, wh_in, wh_out in pairs]
+        for meter, wh in zip(self.solar, made, strict=False):
+            records.append(meter.measure(end, 0, wh * 1000))
+        return records
+
+    def inputs(
+        self, records: Sequence[SignedRecord], limits: Sequence[Limits] = ()
+    ) -> Inputs:
+        """The open interval's inputs from a batch of records."""
+        gate = Gate(CHAIN.ledger, self.interval, self.interval.end)
+        verdicts = judge_batch(records, self.community.by_meter, self.state.standings, gate)
+        return Inputs(
+            interval=self.interval,
+            tariff=TARIFF,
+            accepted=tuple(v for v in verdicts if isinstance(v, Accepted)),
+            refused=tuple(v for v in verdicts if isinstance(v, Refused)),
+            limits=tuple(limits),
+            flows=len(self.flows),
+            balances=tuple(self.balances),
+            supplier=self.supplier_balance,
+            salt_key=day_salt_key(b"secret", self.interval.start),
+        )
+
+    def close(
+        self, records: Sequence[SignedRecord], limits: Sequence[Limits] = ()
+    ) -> Statement:
+        """Close the open interval, publish it, and go on to the next."""
+        inputs = self.inputs(records, limits)
+        statement, self.state = close(self.community, self.constitution, self.state, inputs)
+        self.balances = [p.balance_after for p in statement.settled.positions]
+        self.supplier_balance += statement.settled.supplier_in - statement.settled.supplier_out
+        self.grid_balance += statement.settled.grid_in
+        anchor, start = statement.header.anchor, self.interval.start
+        transaction = sha256(anchor).digest()
+        self.closes.append(
+            AnchoredClose(start, 900, anchor, transaction, len(self.closes), self.interval.end + 60)
+        )
+        for line in lines_of(self.community, inputs, statement, transaction):
+            self.files[line.path] = self.files.get(line.path, b"") + line.text + b"\n"
+        self.interval = self.interval.next
+        return statement
+
+    def facts(self) -> ChainFacts:
+        """What a chain that closed these intervals would say."""
+        in_lanes = sum(self.balances) + self.supplier_balance + self.grid_balance
+        return ChainFacts(
+            chain_id=CHAIN.chain_id,
+            registry=CHAIN.registry,
+            settlement=CHAIN.settlement,
+            certificate=CHAIN.certificate,
+            token=CHAIN.token,
+            roll=self.community.roll,
+            accounts=self.community.accounts,
+            meters=tuple(RegisteredMeter.of(r) for r in self.community.registrations),
+            flows=tuple(self.flows),
+            closes=tuple(self.closes),
+            balances=tuple(self.balances),
+            supplier=self.supplier_balance,
+            grid_operator=self.grid_balance,
+            token_supply=in_lanes,
+            wallets={CHAIN.settlement: in_lanes},
+            claims=(),
+            retirements=(),
+        )
+
+
+class MemoryFiles:
+    """Published files in memory."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self._files = files
+
+    def paths(self) -> frozenset[str]:
+        return frozenset(self._files)
+
+    def lines(self, path: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        return iter(self._files[path].splitlines(keepends=True))
+
+
+def _registration(meter: SimulatedMeter, member: int, role: Role, source: int) -> Registration:
+    return Registration(
+        public_key=meter.key.public_key,
+        member=member,
+        role=role,
+        source=source,
+        rated_w=30_000,
+        first_day=16_973,
+        zone="DE-LU",
+        direct=False,
+        opening=meter.opening,
+    )
