@@ -162,7 +162,8 @@ def test_a_loss_and_a_debt_are_not_hidden(suburb: ReportData) -> None:
 
 def test_won_have_no_cents(suburb: ReportData) -> None:
     member = replace(suburb.members[0], bill_with=12_345_678, bill_without=20_000_000)
-    page = render(replace(suburb, members=(member,), currency="KRW", decimals=4))
+    page = render(replace(suburb, members=(member,), currency="KRW", decimals=4, retail=1_500))
+    assert "공급사가 파는 가격 150<" in page
     assert '<data value="1234.5678">1,234<small>.5678</small></data>' in page
 
 

@@ -68,9 +68,7 @@ class HttpRpc:
             self._http.close()
 
     def _exchange(self, body: str) -> dict[str, Any]:
-        self._http.request(
-            "POST", self._path, body.encode(), {"Content-Type": "application/json"}
-        )
+        self._http.request("POST", self._path, body.encode(), {"Content-Type": "application/json"})
         response = self._http.getresponse()
         content = response.read(ANSWER_BYTES_MAX)
         if response.status >= HTTP_ERROR:

@@ -184,8 +184,7 @@ class Ledger:
             header: 488 bytes.
             deltas: words of 32 bytes, six lanes each.
         """
-        words = [int.from_bytes(delta) for delta in deltas]
-        return self._send(closer, "settlement", "close", header, words)
+        return self._send(closer, "settlement", "close", header, b"".join(deltas))
 
     # Certificates
 

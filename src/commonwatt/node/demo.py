@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from commonwatt.audit.facts import SUPPLIER_LANE, RegisteredMeter
-from commonwatt.audit.recompute import Audit, Witness, audit
+from commonwatt.audit.recompute import Audit, audit
 from commonwatt.chain.connection import Account
 from commonwatt.chain.founding import Deposit, Founding
 from commonwatt.chain.ledger import Ledger
@@ -40,6 +40,7 @@ from commonwatt.node.plan import (
     neighbourhood_of,
     supplier_advance_of,
 )
+from commonwatt.node.tally import Tally
 from commonwatt.node.treasury import LedgerTreasury
 from commonwatt.node.wiring import (
     DATABASE_FILE,
@@ -65,6 +66,8 @@ class Outcome:
     neighbourhood: Neighbourhood
     community: Community
     audit: Audit
+    tally: Tally
+    """Sums over all intervals, as the audit recomputed them."""
     claimed: Claimed
     chain_name: str
     transactions: int
@@ -78,18 +81,26 @@ class Outcome:
 class Demonstration:
     """One run in one folder."""
 
-    def __init__(self, plan: Plan, folder: Path, told: Told = lambda *_: None) -> None:
-        """Read the neighbourhood and open the chain; nothing happens yet.
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        told: Told = lambda *_: None,
+        prepare: Callable[[Plan, Path], None] = lambda *_: None,
+    ) -> None:
+        """Read the neighbourhood and the key, then open the database.
 
         Args:
             plan: what to run.
             folder: where everything is kept and published.
             told: hears of progress.
+            prepare: makes the folder ready, once nothing is wrong with the input.
         """
         self._plan, self._folder, self._told = plan, folder, told
         self.neighbourhood = neighbourhood_of(plan)
         self._clock = SimulatedClock(self.neighbourhood.start)
         self._account = self._operator()
+        prepare(plan, folder)
         _make_folder(folder / NODE_FOLDER)
         self._database = Database(folder / NODE_FOLDER / DATABASE_FILE)
 
@@ -98,22 +109,21 @@ class Demonstration:
             return read_key(Path(self._plan.key_file))
         return demonstration_account("operator")
 
-    def run(self, witness: Witness, *, shuffled_by: int | None = None) -> Outcome:
+    def run(self, *, shuffled_by: int | None = None) -> Outcome:
         """Found, close every interval, publish, claim, audit.
 
         Args:
-            witness: sees every statement as the audit recomputes it.
             shuffled_by: a seed to bring each interval's records into another order.
         """
         chain = open_chain(self._plan.chain_url, self._folder, self._clock)
         try:
-            outcome = self._run(chain, witness, shuffled_by)
+            outcome = self._run(chain, shuffled_by)
         finally:
             chain.close()
             self._database.close()
         return outcome
 
-    def _run(self, chain: OpenChain, witness: Witness, shuffled_by: int | None) -> Outcome:
+    def _run(self, chain: OpenChain, shuffled_by: int | None) -> Outcome:
         founding = self._founding(chain)
         fleet = Fleet(self.neighbourhood, _ledger_id(chain, founding))
         community = self._community(chain, founding, fleet.registrations)
@@ -133,13 +143,15 @@ class Demonstration:
         generator = self._largest_generator(community)
         claimed = claim_best_run(ledger, self._account, FolderFiles(self._folder), generator)
         self._told("auditing", 0, 1)
-        found = audit(FolderFiles(self._folder), ledger.facts(), witness)
+        tally = Tally(community)
+        found = audit(FolderFiles(self._folder), ledger.facts(), tally)
         rows = self._database.statements()
         founding_gas = int.from_bytes(self._database.note("founding gas") or b"")
         return Outcome(
             neighbourhood=self.neighbourhood,
             community=community,
             audit=found,
+            tally=tally,
             claimed=claimed,
             chain_name=chain.name,
             transactions=chain.connection.nonce(self._account) - founding.first_nonce,

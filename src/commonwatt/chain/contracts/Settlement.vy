@@ -7,7 +7,7 @@
         interval is closed by one call that anchors its statement and pays everybody.
 @dev Six lanes of 42 bits share a storage slot. A lane holds its balance plus 2**40, so bit 40 set
      and bit 41 clear mean 0 <= balance < 2**40, and one mask shows it for all six. The supplier
-     and the grid operator have 128 bits each, in one slot. The sum of all lanes never exceeds
+     and the grid operator have 96 bits each, in one slot. The sum of all lanes never exceeds
      what the contract holds of the token.
 """
 
@@ -19,6 +19,7 @@ interface Registry:
 
 MEMBERS_MAX: constant(uint256) = 1500
 SLOTS_MAX: constant(uint256) = 250
+DELTAS_BYTES_MAX: constant(uint256) = SLOTS_MAX * 32
 
 SUPPLIER_LANE: constant(uint256) = 2**32
 GRID_LANE: constant(uint256) = 2**32 + 1
@@ -41,14 +42,23 @@ LANE_LIMIT: constant(uint256) = 2**40
 # Every other lane, so that sums of 250 words have 84 bits to grow into.
 EVEN_LANES: constant(uint256) = LANE_MASK | (LANE_MASK << 84) | (LANE_MASK << 168)
 PAIR_MASK: constant(uint256) = 2**84 - 1
-WIDE_MASK: constant(uint256) = 2**128 - 1
 
-# The clock, one slot: members 32 | last duration 32 | last start 64 | flows seen 64 | flows 64.
-FLOWS_AT: constant(uint256) = 0
-SEEN_AT: constant(uint256) = 64
-START_AT: constant(uint256) = 128
-DURATION_AT: constant(uint256) = 192
-MEMBERS_AT: constant(uint256) = 224
+# The till, one slot: supplier's lane 96 | grid operator's lane 96 | members 24 | flows 40.
+SUPPLIER_AT: constant(uint256) = 160
+GRID_AT: constant(uint256) = 64
+MEMBERS_AT: constant(uint256) = 40
+WIDE_MASK: constant(uint256) = 2**96 - 1
+MEMBERS_MASK: constant(uint256) = 2**24 - 1
+FLOWS_MASK: constant(uint256) = 2**40 - 1
+REST_MASK: constant(uint256) = 2**64 - 1
+
+# The clock, one slot: closer 160 | last start 40 | last duration 16 | flows seen 40.
+CLOSER_AT: constant(uint256) = 96
+START_AT: constant(uint256) = 56
+DURATION_AT: constant(uint256) = 40
+START_MASK: constant(uint256) = 2**40 - 1
+DURATION_MASK: constant(uint256) = 2**16 - 1
+TIMES_MASK: constant(uint256) = 2**96 - 1
 
 # The statement's header: a body, whose hash alone is needed later, and a tail.
 HEADER_BYTES: constant(uint256) = 488
@@ -68,11 +78,10 @@ supplier: public(immutable(address))
 grid_operator: public(immutable(address))
 ledger: public(immutable(bytes8))
 
-closer: public(address)
 roll: public(bytes32)
 anchors: public(HashMap[uint256, bytes32])
 clock: uint256
-wide: uint256
+till: uint256
 slots: uint256[SLOTS_MAX]
 
 event CloserChanged:
@@ -95,7 +104,7 @@ event Closed:
     flows: uint256
     supplier: int256
     grid: uint256
-    deltas: DynArray[uint256, SLOTS_MAX]
+    deltas: Bytes[DELTAS_BYTES_MAX]
 
 
 @deploy
@@ -123,81 +132,68 @@ def __init__(token_: address, registry_: address, supplier_: address, grid_opera
 
 
 @external
-def close(header: Bytes[HEADER_BYTES], deltas: DynArray[uint256, SLOTS_MAX]):
+def close(header: Bytes[HEADER_BYTES], deltas: Bytes[DELTAS_BYTES_MAX]):
     """
     @notice Close an interval: anchor its statement and pay everybody. Only the closer may.
     @param header The statement's header, 488 bytes.
-    @param deltas What each lane gains or loses, six lanes to a word, each plus 2**40.
+    @param deltas What each lane gains or loses: words of 32 bytes with six lanes each, a lane's
+           change plus 2**40, the first lane lowest; lanes nobody has in the last word change by 0.
     """
-    assert msg.sender == self.closer, "settlement: caller is not the closer"
-    assert len(header) == HEADER_BYTES, "settlement: header is not 488 bytes"
-
-    # 0 version 1 | 3 flags 1 | 4 ledger 8
-    first: uint256 = convert(extract32(header, 0), uint256)
-    assert (first >> 224) & VERSION_MASK == VERSION_1, "settlement: unknown header version"
-    own_ledger: uint256 = convert(convert(ledger, uint64), uint256)
-    assert (first >> 160) & U64 == own_ledger, "settlement: header is for another ledger"
-
-    # 420 community 20 | 440 start 8 | 448 duration 4
-    place: uint256 = convert(extract32(header, 420), uint256)
-    assert place >> 96 == convert(self, uint256), "settlement: header is for another community"
-    start: uint256 = (place >> 32) & U64
-    duration: uint256 = place & U32
     clock: uint256 = self.clock
-    last_start: uint256 = (clock >> START_AT) & U64
-    last_end: uint256 = unsafe_add(last_start, (clock >> DURATION_AT) & U32)
-    assert start >= last_end, "settlement: interval already closed"
-    assert (
-        duration >= DURATION_MIN and duration <= DURATION_MAX
-    ), "settlement: interval is not between a minute and an hour"
-    assert start % duration == 0, "settlement: interval is not on the grid"
-    assert unsafe_add(start, duration) <= block.timestamp, "settlement: interval is not over"
+    till: uint256 = self.till
+    assert convert(msg.sender, uint256) == clock >> CLOSER_AT, "settlement: caller is not the closer"
+    start: uint256 = 0
+    duration: uint256 = 0
+    seen: uint256 = 0
+    start, duration, seen = self._check_header(header, clock, till & FLOWS_MASK)
 
-    # 76 issued 8 | 84 retired 8 | 92 free 8
-    units: uint256 = convert(extract32(header, 76), uint256)
-    assert units >> 192 == unsafe_add(
-        (units >> 128) & U64, (units >> 64) & U64
-    ), "settlement: issued is not retired plus free"
+    members: uint256 = till >> MEMBERS_AT & MEMBERS_MASK
+    count: uint256 = unsafe_add(members, LANES_PER_SLOT - 1) // LANES_PER_SLOT
+    assert len(deltas) == unsafe_mul(count, 32), "settlement: not one delta per lane"
+    assert sha256(deltas) == extract32(header, 148), "settlement: deltas are not as in the header"
 
-    # 140 flows 8 | 148 hash of the deltas 32 | 180 roll 32 | 244 previous anchor 32
-    seen: uint256 = convert(extract32(header, 116), uint256) & U64
-    assert seen <= clock & U64, "settlement: header counts flows that were not"
-    assert (
-        seen >= (clock >> SEEN_AT) & U64
-    ), "settlement: header forgets flows already seen"
-    assert extract32(header, 180) == self.roll, "settlement: roll is not the registry's"
-    assert (
-        extract32(header, 244) == self.anchors[last_start]
-    ), "settlement: previous anchor is not the last one"
-
-    members: uint256 = clock >> MEMBERS_AT
-    assert (
-        len(deltas) == unsafe_add(members, LANES_PER_SLOT - 1) // LANES_PER_SLOT
-    ), "settlement: not one delta per lane"
-    # The encoding is offset, length and the words; only the words are hashed.
-    words: uint256 = unsafe_mul(len(deltas), 32)
-    assert (
-        sha256(slice(abi_encode(deltas), 64, words)) == extract32(header, 148)
-    ), "settlement: deltas are not as in the header"
+    even: uint256 = 0
+    odd: uint256 = 0
+    bits: uint256 = 0
+    word: uint256 = BIAS
+    for i: uint256 in range(count, bound=SLOTS_MAX):
+        word = convert(extract32(deltas, unsafe_mul(i, 32)), uint256)
+        bits |= word
+        even = unsafe_add(even, word & EVEN_LANES)
+        odd = unsafe_add(odd, word >> LANE_BITS & EVEN_LANES)
+        # Both lanes are below 2**41 (the check of `bits` comes after the loop, and undoes all
+        # of this if it fails), so nothing carries into the neighbour.
+        lanes: uint256 = unsafe_sub(unsafe_add(self.slots[i], word), BIAS)
+        if lanes & RANGE_BITS != BIAS:
+            assert lanes & TOO_HIGH_BITS == 0, "settlement: a lane would exceed its limit"
+            raise "settlement: a lane would fall below zero"
+        self.slots[i] = lanes
+    assert bits & UNUSED_BITS == 0, "settlement: a delta is out of range"
+    used: uint256 = members % LANES_PER_SLOT * LANE_BITS
+    if used != 0:
+        assert word >> used == BIAS >> used, "settlement: a delta for a lane nobody has"
 
     # 100 supplier gains 8 | 108 supplier pays 8 | 116 grid operator gains 8
-    gained: uint256 = convert(extract32(header, 76), uint256) & U64
-    settled: uint256 = convert(extract32(header, 108), uint256)
-    paid: uint256 = settled >> 192
-    grid: uint256 = (settled >> 128) & U64
-    self._pay_members(deltas, members % LANES_PER_SLOT, unsafe_add(gained, grid), paid)
-    self._pay_wide(gained, paid, grid)
+    settled: uint256 = convert(extract32(header, 100), uint256)
+    gained: uint256 = settled >> 192
+    paid: uint256 = settled >> 128 & U64
+    grid: uint256 = settled >> 64 & U64
+    even = unsafe_add(even, odd)
+    total: uint256 = unsafe_add(
+        unsafe_add(even & PAIR_MASK, even >> 84 & PAIR_MASK), even >> 168
+    )
+    # Each of the six lanes of each word carries 2**40 above its change.
+    assert unsafe_add(unsafe_add(total, gained), grid) == unsafe_add(
+        unsafe_mul(count, LANES_PER_SLOT * LANE_LIMIT), paid
+    ), "settlement: deltas do not sum to zero"
+    self.till = self._pay_wide(till, gained, paid, grid)
 
     anchor: bytes32 = sha256(
         concat(sha256(slice(header, 0, BODY_BYTES)), slice(header, BODY_BYTES, TAIL_BYTES))
     )
     self.anchors[start] = anchor
     self.clock = (
-        (members << MEMBERS_AT)
-        | (duration << DURATION_AT)
-        | (start << START_AT)
-        | (seen << SEEN_AT)
-        | (clock & U64)
+        clock >> CLOSER_AT << CLOSER_AT | start << START_AT | duration << DURATION_AT | seen
     )
     log Closed(
         start=start,
@@ -221,7 +217,7 @@ def deposit(lane: uint256, amount: uint256):
     assert amount != 0, "settlement: amount is zero"
     assert amount <= WIDE_MASK, "settlement: amount too large"
     if lane < SUPPLIER_LANE:
-        assert lane < self.clock >> MEMBERS_AT, "settlement: no such lane"
+        assert lane < self.till >> MEMBERS_AT & MEMBERS_MASK, "settlement: no such lane"
     held: uint256 = self._balance(lane)
     self._set_balance(lane, held + amount)
     self._count_flow(lane, msg.sender, convert(amount, int256))
@@ -262,8 +258,7 @@ def set_closer(closer: address):
     operator: address = staticcall Registry(registry).operator_of(self)
     assert msg.sender == operator, "settlement: caller is not the operator"
     assert closer != empty(address), "settlement: no closer given"
-    self.closer = closer
-    log CloserChanged(closer=closer)
+    self._set_closer(closer)
 
 
 @external
@@ -273,8 +268,7 @@ def appoint(closer: address):
     @param closer The operator.
     """
     assert msg.sender == registry, "settlement: caller is not the registry"
-    self.closer = closer
-    log CloserChanged(closer=closer)
+    self._set_closer(closer)
 
 
 @external
@@ -286,13 +280,13 @@ def keep_up(members: uint256, roll: bytes32):
     """
     assert msg.sender == registry, "settlement: caller is not the registry"
     assert members <= MEMBERS_MAX, "settlement: community is full"
-    clock: uint256 = self.clock
-    opened: uint256 = (clock >> MEMBERS_AT) + (LANES_PER_SLOT - 1)
-    first: uint256 = opened // LANES_PER_SLOT
-    last: uint256 = (members + (LANES_PER_SLOT - 1)) // LANES_PER_SLOT
+    till: uint256 = self.till
+    opened: uint256 = till >> MEMBERS_AT & MEMBERS_MASK
+    first: uint256 = (opened + LANES_PER_SLOT - 1) // LANES_PER_SLOT
+    last: uint256 = (members + LANES_PER_SLOT - 1) // LANES_PER_SLOT
     for i: uint256 in range(first, last, bound=SLOTS_MAX):
         self.slots[i] = BIAS
-    self.clock = (clock & (2**224 - 1)) | (members << MEMBERS_AT)
+    self.till = till & ~(MEMBERS_MASK << MEMBERS_AT) | members << MEMBERS_AT
     self.roll = roll
     log MembershipChanged(members=members, roll=roll)
 
@@ -304,7 +298,7 @@ def balance_of(lane: uint256) -> uint256:
     @notice Ledger units in a lane; zero for a lane nobody has.
     @param lane Member index, or 2**32 for the supplier, 2**32 + 1 for the grid operator.
     """
-    if lane < SUPPLIER_LANE and lane >= self.clock >> MEMBERS_AT:
+    if lane < SUPPLIER_LANE and lane >= self.till >> MEMBERS_AT & MEMBERS_MASK:
         return 0
     return self._balance(lane)
 
@@ -316,8 +310,8 @@ def lane_words() -> DynArray[uint256, SLOTS_MAX]:
     @notice All members' lanes as they are stored: six to a word, each plus 2**40.
     """
     words: DynArray[uint256, SLOTS_MAX] = []
-    used: uint256 = ((self.clock >> MEMBERS_AT) + (LANES_PER_SLOT - 1)) // LANES_PER_SLOT
-    for i: uint256 in range(used, bound=SLOTS_MAX):
+    members: uint256 = self.till >> MEMBERS_AT & MEMBERS_MASK
+    for i: uint256 in range((members + LANES_PER_SLOT - 1) // LANES_PER_SLOT, bound=SLOTS_MAX):
         words.append(self.slots[i])
     return words
 
@@ -328,7 +322,7 @@ def members() -> uint256:
     """
     @notice How many lanes are open.
     """
-    return self.clock >> MEMBERS_AT
+    return self.till >> MEMBERS_AT & MEMBERS_MASK
 
 
 @external
@@ -337,7 +331,16 @@ def flows() -> uint256:
     """
     @notice How many deposits and withdrawals there have been; the last one's number.
     """
-    return self.clock & U64
+    return self.till & FLOWS_MASK
+
+
+@external
+@view
+def closer() -> address:
+    """
+    @notice Who closes intervals; zero until the community is founded.
+    """
+    return convert(convert(self.clock >> CLOSER_AT, uint160), address)
 
 
 @external
@@ -346,72 +349,91 @@ def last() -> (uint256, uint256, bytes32, uint256):
     """
     @notice The last closed interval: start, duration, anchor, and the flows it had seen.
     """
-    start: uint256 = (self.clock >> START_AT) & U64
+    clock: uint256 = self.clock
+    start: uint256 = clock >> START_AT & START_MASK
     return (
         start,
-        (self.clock >> DURATION_AT) & U32,
+        clock >> DURATION_AT & DURATION_MASK,
         self.anchors[start],
-        (self.clock >> SEEN_AT) & U64,
+        clock & FLOWS_MASK,
     )
 
 
 @internal
-def _pay_members(
-    deltas: DynArray[uint256, SLOTS_MAX], used: uint256, others_gain: uint256, others_pay: uint256
-):
+@view
+def _check_header(
+    header: Bytes[HEADER_BYTES], clock: uint256, flows: uint256
+) -> (uint256, uint256, uint256):
     """
-    @notice Add each delta to its lane; refuse if a lane leaves its range or money appears.
-    @param deltas One word per slot.
-    @param used Lanes in use in the last slot; 0 means all.
-    @param others_gain What the wide lanes gain together.
-    @param others_pay What they pay together.
+    @notice Refuse a header that is not this community's next one.
+    @param header The header.
+    @param clock The clock's slot.
+    @param flows Deposits and withdrawals until now.
+    @return Start, duration and the flows the statement has seen.
     """
-    even: uint256 = 0
-    odd: uint256 = 0
-    bits: uint256 = 0
-    last: uint256 = BIAS
-    i: uint256 = 0
-    for word: uint256 in deltas:
-        bits |= word
-        even = unsafe_add(even, word & EVEN_LANES)
-        odd = unsafe_add(odd, (word >> LANE_BITS) & EVEN_LANES)
-        last = word
-        # Both lanes are below 2**41 (the check of `bits` comes after the loop, and undoes all
-        # of this if it fails), so nothing carries into the neighbour.
-        lanes: uint256 = unsafe_sub(unsafe_add(self.slots[i], word), BIAS)
-        if lanes & RANGE_BITS != BIAS:
-            assert lanes & TOO_HIGH_BITS == 0, "settlement: a lane would exceed its limit"
-            raise "settlement: a lane would fall below zero"
-        self.slots[i] = lanes
-        i = unsafe_add(i, 1)
-    assert bits & UNUSED_BITS == 0, "settlement: a delta is out of range"
-    if used != 0:
-        above: uint256 = unsafe_mul(used, LANE_BITS)
-        assert last >> above == BIAS >> above, "settlement: a delta for a lane nobody has"
-    even = unsafe_add(even, odd)
-    total: uint256 = unsafe_add(
-        unsafe_add(even & PAIR_MASK, (even >> 84) & PAIR_MASK), even >> 168
-    )
-    # Each of the six lanes of each word carries 2**40 above its change.
-    assert unsafe_add(total, others_gain) == unsafe_add(
-        unsafe_mul(i, LANES_PER_SLOT * LANE_LIMIT), others_pay
-    ), "settlement: deltas do not sum to zero"
-
-
-@internal
-def _pay_wide(gained: uint256, paid: uint256, grid: uint256):
-    """
-    @notice Pay the supplier and the grid operator, in the one slot they share.
-    """
-    wide: uint256 = self.wide
-    supplier_balance: uint256 = unsafe_add(wide & WIDE_MASK, gained)
-    assert supplier_balance >= paid, "settlement: a lane would fall below zero"
-    supplier_balance = unsafe_sub(supplier_balance, paid)
-    grid_balance: uint256 = unsafe_add(wide >> 128, grid)
+    assert len(header) == HEADER_BYTES, "settlement: header is not 488 bytes"
+    # 0 version 1 | 3 flags 1 | 4 ledger 8
+    first: uint256 = convert(extract32(header, 0), uint256)
+    assert first >> 224 & VERSION_MASK == VERSION_1, "settlement: unknown header version"
     assert (
-        supplier_balance <= WIDE_MASK and grid_balance <= WIDE_MASK
+        first >> 160 & U64 == convert(convert(ledger, uint64), uint256)
+    ), "settlement: header is for another ledger"
+
+    # 420 community 20 | 440 start 8 | 448 duration 4
+    place: uint256 = convert(extract32(header, 420), uint256)
+    assert place >> 96 == convert(self, uint256), "settlement: header is for another community"
+    start: uint256 = place >> 32 & U64
+    duration: uint256 = place & U32
+    last_start: uint256 = clock >> START_AT & START_MASK
+    assert (
+        start >= unsafe_add(last_start, clock >> DURATION_AT & DURATION_MASK)
+    ), "settlement: interval already closed"
+    assert (
+        duration >= DURATION_MIN and duration <= DURATION_MAX
+    ), "settlement: interval is not between a minute and an hour"
+    assert start % duration == 0, "settlement: interval is not on the grid"
+    assert unsafe_add(start, duration) <= block.timestamp, "settlement: interval is not over"
+
+    # 76 issued 8 | 84 retired 8 | 92 free 8
+    units: uint256 = convert(extract32(header, 76), uint256)
+    assert units >> 192 == unsafe_add(
+        units >> 128 & U64, units >> 64 & U64
+    ), "settlement: issued is not retired plus free"
+
+    # 140 flows 8 | 148 hash of the deltas 32 | 180 roll 32 | 244 previous anchor 32
+    seen: uint256 = convert(extract32(header, 116), uint256) & U64
+    assert seen <= flows, "settlement: header counts flows that were not"
+    assert seen >= clock & FLOWS_MASK, "settlement: header forgets flows already seen"
+    assert extract32(header, 180) == self.roll, "settlement: roll is not the registry's"
+    assert (
+        extract32(header, 244) == self.anchors[last_start]
+    ), "settlement: previous anchor is not the last one"
+    return start, duration, seen
+
+
+@internal
+@pure
+def _pay_wide(till: uint256, gained: uint256, paid: uint256, grid: uint256) -> uint256:
+    """
+    @notice The till after the supplier and the grid operator are paid.
+    """
+    balance: uint256 = unsafe_add(till >> SUPPLIER_AT, gained)
+    assert balance >= paid, "settlement: a lane would fall below zero"
+    balance = unsafe_sub(balance, paid)
+    grid_balance: uint256 = unsafe_add(till >> GRID_AT & WIDE_MASK, grid)
+    assert (
+        balance <= WIDE_MASK and grid_balance <= WIDE_MASK
     ), "settlement: a lane would exceed its limit"
-    self.wide = (grid_balance << 128) | supplier_balance
+    return balance << SUPPLIER_AT | grid_balance << GRID_AT | till & REST_MASK
+
+
+@internal
+def _set_closer(closer: address):
+    """
+    @notice Change the closer and say so.
+    """
+    self.clock = convert(closer, uint256) << CLOSER_AT | self.clock & TIMES_MASK
+    log CloserChanged(closer=closer)
 
 
 @internal
@@ -419,9 +441,9 @@ def _count_flow(lane: uint256, account: address, amount: int256):
     """
     @notice Number a payment in or out, so that a statement can say which it has seen.
     """
-    clock: uint256 = unsafe_add(self.clock, 1)
-    self.clock = clock
-    log Moved(flow=clock & U64, lane=lane, account=account, amount=amount)
+    till: uint256 = unsafe_add(self.till, 1)
+    self.till = till
+    log Moved(flow=till & FLOWS_MASK, lane=lane, account=account, amount=amount)
 
 
 @internal
@@ -444,13 +466,13 @@ def _balance(lane: uint256) -> uint256:
     @notice Units in an open lane.
     """
     if lane == SUPPLIER_LANE:
-        return self.wide & WIDE_MASK
+        return self.till >> SUPPLIER_AT
     if lane == GRID_LANE:
-        return self.wide >> 128
+        return self.till >> GRID_AT & WIDE_MASK
     assert lane < MEMBERS_MAX, "settlement: no such lane"
     word: uint256 = self.slots[lane // LANES_PER_SLOT]
     # An open lane always has its 2**40 added, so this cannot go below zero.
-    return unsafe_sub((word >> (lane % LANES_PER_SLOT * LANE_BITS)) & LANE_MASK, LANE_LIMIT)
+    return unsafe_sub(word >> (lane % LANES_PER_SLOT * LANE_BITS) & LANE_MASK, LANE_LIMIT)
 
 
 @internal
@@ -458,15 +480,13 @@ def _set_balance(lane: uint256, balance_: uint256):
     """
     @notice Write an open lane.
     """
-    if lane == SUPPLIER_LANE:
+    if lane == SUPPLIER_LANE or lane == GRID_LANE:
         assert balance_ <= WIDE_MASK, "settlement: a lane would exceed its limit"
-        self.wide = (self.wide & (WIDE_MASK << 128)) | balance_
-    elif lane == GRID_LANE:
-        assert balance_ <= WIDE_MASK, "settlement: a lane would exceed its limit"
-        self.wide = (self.wide & WIDE_MASK) | (balance_ << 128)
+        at: uint256 = SUPPLIER_AT if lane == SUPPLIER_LANE else GRID_AT
+        self.till = self.till & ~(WIDE_MASK << at) | balance_ << at
     else:
         assert balance_ < LANE_LIMIT, "settlement: a lane would exceed its limit"
         slot: uint256 = lane // LANES_PER_SLOT
-        offset: uint256 = lane % LANES_PER_SLOT * LANE_BITS
-        kept: uint256 = self.slots[slot] & ~(LANE_MASK << offset)
-        self.slots[slot] = kept | ((balance_ + LANE_LIMIT) << offset)
+        at: uint256 = lane % LANES_PER_SLOT * LANE_BITS
+        kept: uint256 = self.slots[slot] & ~(LANE_MASK << at)
+        self.slots[slot] = kept | (balance_ + LANE_LIMIT) << at

@@ -11,11 +11,10 @@ from commonwatt.chain.errors import ChainError, JournalDamaged, JournalUnwritabl
 
 if TYPE_CHECKING:
     from commonwatt.chain.embedded.block import Block
-    from commonwatt.chain.embedded.journal import Journal
     from commonwatt.chain.embedded.producer import Producer
 
 CHAIN_ID = 20206
-CHECKPOINT_EVERY_BLOCKS = 96
+CHECKPOINT_EVERY_BLOCKS = 32
 
 
 def _system_clock() -> int:
@@ -64,7 +63,7 @@ class EmbeddedChain:
         self._lock = RLock()
         self._touched: set[tuple[bytes, bytes | None]] = set()
         self._methods = rpc.Methods(self)
-        self.journal: Journal = Journal(path, chain_id=chain_id)
+        self.journal = Journal(path, chain_id=chain_id)
         self._open = True
         try:
             self.producer: Producer = self._resume()

@@ -3,6 +3,7 @@
 Importing this module loads the specification (about a second); only `EmbeddedChain` does so, when
 one is made.
 """
+# ruff: noqa: SLF001 - the specification keeps its state in fields with underscores
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,9 +131,15 @@ class Engine:
         """Run a message on a copy of the state that is thrown away."""
         # Any priced legacy transaction will do: nobody checks the signature of a call.
         tx = LegacyTransaction(
-            nonce=U256(0), gas_price=Uint(0), gas=Uint(gas),
+            nonce=U256(0),
+            gas_price=Uint(0),
+            gas=Uint(gas),
             to=Bytes0() if to is None else Bytes20(to),
-            value=U256(value), data=Bytes(data), v=U256(0), r=U256(0), s=U256(0),
+            value=U256(value),
+            data=Bytes(data),
+            v=U256(0),
+            r=U256(0),
+            s=U256(0),
         )
         intrinsic, floor = map(int, calculate_intrinsic_cost(tx))
         if gas < max(intrinsic, floor):
@@ -142,10 +149,16 @@ class Engine:
         transient = TransientStorage()
         environment = self._environment(context)
         message_environment = vm.TransactionEnvironment(
-            origin=Bytes20(sender), gas_price=Uint(0), gas=Uint(gas - intrinsic),
-            access_list_addresses={environment.coinbase}, access_list_storage_keys=set(),
-            transient_storage=transient, blob_versioned_hashes=(), authorizations=(),
-            index_in_block=Uint(0), tx_hash=None,
+            origin=Bytes20(sender),
+            gas_price=Uint(0),
+            gas=Uint(gas - intrinsic),
+            access_list_addresses={environment.coinbase},
+            access_list_storage_keys=set(),
+            transient_storage=transient,
+            blob_versioned_hashes=(),
+            authorizations=(),
+            index_in_block=Uint(0),
+            tx_hash=None,
         )
         state = self._world.state
         with self._world.rules():
@@ -173,7 +186,8 @@ class Engine:
     def storage(self, address: bytes, slot: int) -> bytes:
         """The 32 bytes in one storage slot."""
         key = U256(slot).to_be_bytes32()
-        return bytes(spec_state.get_storage(self._world.state, Bytes20(address), key).to_be_bytes32())
+        value = spec_state.get_storage(self._world.state, Bytes20(address), key)
+        return bytes(value.to_be_bytes32())
 
     def _environment(self, context: BlockContext) -> vm.BlockEnvironment:
         return vm.BlockEnvironment(

@@ -26,13 +26,28 @@ TRANSACTIONS_ROOT, RECEIPTS_ROOT, BLOOM = slice(124, 156), slice(157, 189), slic
 def genesis(chain_id: int) -> Block:
     """Block 0: no transaction, no account, and the chain's id in its header."""
     header = _header(
-        parent=bytes(32), state_root=EMPTY_ROOT, transactions_root=EMPTY_ROOT,
-        receipts_root=EMPTY_ROOT, logs=(), number=0, gas_used=0, timestamp=0,
-        extra=extra(0, chain_id),
+        parent=bytes(32),
+        state_root=EMPTY_ROOT,
+        transactions_root=EMPTY_ROOT,
+        receipts_root=EMPTY_ROOT,
+        logs=(),
+        number=0,
+        gas_used=0,
+        timestamp=0,
+        extra=extra_data(0, chain_id),
     )
     return Block(
-        number=0, timestamp=0, hash=keccak(header), header=header, raw=b"", tx_hash=b"",
-        sender=b"", contract=None, succeeded=True, gas_used=0, logs=(),
+        number=0,
+        timestamp=0,
+        hash=keccak(header),
+        header=header,
+        raw=b"",
+        tx_hash=b"",
+        sender=b"",
+        contract=None,
+        succeeded=True,
+        gas_used=0,
+        logs=(),
     )
 
 
@@ -51,14 +66,28 @@ def seal(
 ) -> Block:
     """Put a transaction and what it did into a block on top of `parent` (its hash)."""
     header = _header(
-        parent=parent, state_root=state_root, transactions_root=single_root(raw),
+        parent=parent,
+        state_root=state_root,
+        transactions_root=single_root(raw),
         receipts_root=single_root(receipt(raw, succeeded=succeeded, gas_used=gas_used, logs=logs)),
-        logs=logs, number=number, gas_used=gas_used, timestamp=timestamp, extra=b"",
+        logs=logs,
+        number=number,
+        gas_used=gas_used,
+        timestamp=timestamp,
+        extra=b"",
     )
     return Block(
-        number=number, timestamp=timestamp, hash=keccak(header), header=header, raw=raw,
-        tx_hash=keccak(raw), sender=sender, contract=contract, succeeded=succeeded,
-        gas_used=gas_used, logs=logs,
+        number=number,
+        timestamp=timestamp,
+        hash=keccak(header),
+        header=header,
+        raw=raw,
+        tx_hash=keccak(raw),
+        sender=sender,
+        contract=contract,
+        succeeded=succeeded,
+        gas_used=gas_used,
+        logs=logs,
     )
 
 
@@ -67,13 +96,20 @@ def check(block: Block, chain_id: int) -> bool:
     if block.number == 0:
         return block == genesis(chain_id)
     return block == seal(
-        block.raw, number=block.number, timestamp=block.timestamp, parent=parent_of(block),
-        state_root=state_root_of(block), sender=block.sender, contract=block.contract,
-        succeeded=block.succeeded, gas_used=block.gas_used, logs=block.logs,
+        block.raw,
+        number=block.number,
+        timestamp=block.timestamp,
+        parent=parent_of(block),
+        state_root=state_root_of(block),
+        sender=block.sender,
+        contract=block.contract,
+        succeeded=block.succeeded,
+        gas_used=block.gas_used,
+        logs=block.logs,
     )
 
 
-def extra(number: int, chain_id: int) -> bytes:
+def extra_data(number: int, chain_id: int) -> bytes:
     """The field a block's maker may fill: block 0 names the chain, the others are silent."""
     return b"" if number else f"commonwatt/{chain_id}".encode()
 
@@ -88,9 +124,7 @@ def state_root_of(block: Block) -> bytes:
     return block.header[STATE_ROOT]
 
 
-def receipt(
-    raw: bytes, *, succeeded: bool, gas_used: int, logs: tuple[LogEntry, ...]
-) -> bytes:
+def receipt(raw: bytes, *, succeeded: bool, gas_used: int, logs: tuple[LogEntry, ...]) -> bytes:
     """The receipt of the only transaction in a block, in RLP, behind its type if it has one."""
     encoded = rlp(
         (int(succeeded), gas_used, bloom(logs), [(e.address, e.topics, e.data) for e in logs])
@@ -121,26 +155,28 @@ def _header(
     extra: bytes,
 ) -> bytes:
     """The 21 fields of an Osaka header, in RLP."""
-    return rlp((
-        parent,
-        NO_UNCLES,
-        NOBODY,
-        state_root,
-        transactions_root,
-        receipts_root,
-        bloom(logs),
-        0,  # difficulty
-        number,
-        BLOCK_GAS_LIMIT,
-        gas_used,
-        timestamp,
-        extra,
-        bytes(32),  # randomness
-        bytes(8),  # nonce
-        0,  # base fee
-        EMPTY_ROOT,  # withdrawals
-        0,  # blob gas used
-        0,  # excess blob gas
-        bytes(32),  # beacon root
-        NO_REQUESTS,
-    ))
+    return rlp(
+        (
+            parent,
+            NO_UNCLES,
+            NOBODY,
+            state_root,
+            transactions_root,
+            receipts_root,
+            bloom(logs),
+            0,  # difficulty
+            number,
+            BLOCK_GAS_LIMIT,
+            gas_used,
+            timestamp,
+            extra,
+            bytes(32),  # randomness
+            bytes(8),  # nonce
+            0,  # base fee
+            EMPTY_ROOT,  # withdrawals
+            0,  # blob gas used
+            0,  # excess blob gas
+            bytes(32),  # beacon root
+            NO_REQUESTS,
+        )
+    )

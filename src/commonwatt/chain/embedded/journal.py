@@ -79,7 +79,9 @@ class Journal:
         self._chain_id = chain_id
         with self._translated():
             self._db = sqlite3.connect(
-                path or ":memory:", isolation_level=None, check_same_thread=False,
+                path or ":memory:",
+                isolation_level=None,
+                check_same_thread=False,
                 timeout=LOCK_WAIT_SECONDS,
             )
         try:
@@ -99,8 +101,17 @@ class Journal:
         self._db.execute(
             _INSERT_BLOCK,
             (
-                block.number, block.timestamp, block.hash, block.header, block.raw, block.tx_hash,
-                block.sender, block.contract, block.succeeded, block.gas_used, _guard(block),
+                block.number,
+                block.timestamp,
+                block.hash,
+                block.header,
+                block.raw,
+                block.tx_hash,
+                block.sender,
+                block.contract,
+                block.succeeded,
+                block.gas_used,
+                _guard(block),
             ),
         )
         self._db.executemany(
@@ -196,16 +207,35 @@ class Journal:
         found = self.rows(_SELECT_BLOCK + condition, value)
         if not found:
             return None
-        (number, timestamp, block_hash, head, raw, tx_hash, sender, contract, succeeded, gas_used,
-         guard) = found[0]
+        (
+            number,
+            timestamp,
+            block_hash,
+            head,
+            raw,
+            tx_hash,
+            sender,
+            contract,
+            succeeded,
+            gas_used,
+            guard,
+        ) = found[0]
         logs = tuple(
             LogEntry(address, tuple(topic for topic in topics if topic is not None), data)
             for address, *topics, data in self.rows(_SELECT_LOGS, number)
         )
         block = Block(
-            number=number, timestamp=timestamp, hash=block_hash, header=head, raw=raw,
-            tx_hash=tx_hash, sender=sender, contract=contract, succeeded=bool(succeeded),
-            gas_used=gas_used, logs=logs,
+            number=number,
+            timestamp=timestamp,
+            hash=block_hash,
+            header=head,
+            raw=raw,
+            tx_hash=tx_hash,
+            sender=sender,
+            contract=contract,
+            succeeded=bool(succeeded),
+            gas_used=gas_used,
+            logs=logs,
         )
         if guard != _guard(block) or not header.check(block, self._chain_id):
             raise JournalDamaged(self.path, "what is stored is not what was written", block=number)

@@ -28,7 +28,7 @@ def find(
     Raises:
         ValueError: more than four positions, or something that is not hexadecimal.
     """
-    conditions, values = ["log.block BETWEEN ? AND ?"], [first, last]
+    conditions, values = ["log.block BETWEEN ? AND ?"], list[int | bytes]((first, last))
     wanted: list[tuple[str, Any]] = [("address", addresses)]
     positions = list(topics or ())
     if len(positions) > TOPICS_MAX:

@@ -19,7 +19,7 @@ class Producer:
     """The head of a chain, its state, and the rules: what it takes to make the next block."""
 
     def __init__(self, chain_id: int, world: World, blocks: Iterable[Block]) -> None:
-        """Stand on the last of `blocks` (the latest 256, or all there are), after which is `world`."""
+        """Stand on the last of `blocks` (the latest 256, or all); `world` is the state after it."""
         self.world = world
         self._engine = Engine(chain_id, world)
         self._recent: deque[Bytes32] = deque(maxlen=RECENT_BLOCKS)
@@ -36,9 +36,16 @@ class Producer:
         done = self._engine.execute(raw, self._context(number, timestamp))
         try:
             return header.seal(
-                raw, number=number, timestamp=timestamp, parent=self.head.hash,
-                state_root=self.world.root(), sender=done.sender, contract=done.contract,
-                succeeded=done.succeeded, gas_used=done.gas_used, logs=done.logs,
+                raw,
+                number=number,
+                timestamp=timestamp,
+                parent=self.head.hash,
+                state_root=self.world.root(),
+                sender=done.sender,
+                contract=done.contract,
+                succeeded=done.succeeded,
+                gas_used=done.gas_used,
+                logs=done.logs,
             )
         except BaseException:
             self.undo()

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from commonwatt.chain.embedded import logs, shapes
 from commonwatt.chain.embedded.block import Block
-from commonwatt.chain.embedded.engine import NOBODY, TRANSACTION_GAS_LIMIT, NotIncludable
-from commonwatt.chain.errors import ChainError
+from commonwatt.chain.embedded.engine import TRANSACTION_GAS_LIMIT, NotIncludable
+from commonwatt.chain.embedded.header import NOBODY
 from commonwatt.chain.revert import reason_of
 
 if TYPE_CHECKING:
@@ -62,21 +62,22 @@ class Methods:
         """The JSON-RPC answer to one request; every refusal is an answer, not an exception."""
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": 1}
         try:
-            known = self._methods.get(method)
-            if known is None:
-                raise RpcError(METHOD_NOT_FOUND, f"the method {method} does not exist")
-            answer["result"] = known(*params)
+            answer["result"] = self._known(method)(*params)
         except RpcError as why:
             answer["error"] = {"code": why.code, "message": why.message}
             if why.data is not None:
                 answer["error"]["data"] = why.data
         except NotIncludable as why:
             answer["error"] = {"code": SERVER_ERROR, "message": str(why)}
-        except ChainError:
-            raise
         except (TypeError, ValueError, KeyError, OverflowError) as why:
             answer["error"] = {"code": INVALID_PARAMS, "message": f"invalid params: {why}"}
         return answer
+
+    def _known(self, method: str) -> Callable[..., Any]:
+        known = self._methods.get(method)
+        if known is None:
+            raise RpcError(METHOD_NOT_FOUND, f"the method {method} does not exist")
+        return known
 
     def _send(self, raw: str) -> str:
         return shapes.data(self._chain.submit(shapes.blob(raw)).tx_hash)
@@ -151,9 +152,7 @@ class Methods:
         return self._shown(self._chain.journal.block(self._number(at)), full=full)
 
     def _block_by_hash(self, block_hash: str, full: bool = False) -> dict[str, Any] | None:  # noqa: FBT001, FBT002
-        return self._shown(
-            self._chain.journal.block_with_hash(shapes.blob(block_hash)), full=full
-        )
+        return self._shown(self._chain.journal.block_with_hash(shapes.blob(block_hash)), full=full)
 
     def _shown(self, block: Block | None, *, full: bool) -> dict[str, Any] | None:
         return None if block is None else shapes.block(block, self._chain.chain_id, full=full)

@@ -86,7 +86,7 @@ def transaction(block: Block, chain_id: int) -> dict[str, Any]:
     """The block's transaction."""
     tx = decode(block.raw)
     kind = _kind(block.raw)
-    shown = {
+    shown: dict[str, Any] = {
         "hash": data(block.tx_hash),
         "blockHash": data(block.hash),
         "blockNumber": hex(block.number),
@@ -136,7 +136,7 @@ def block(found: Block, chain_id: int, *, full: bool) -> dict[str, Any]:
         "gasLimit": hex(headers.BLOCK_GAS_LIMIT),
         "gasUsed": hex(found.gas_used),
         "timestamp": hex(found.timestamp),
-        "extraData": data(headers.extra(found.number, chain_id)),
+        "extraData": data(headers.extra_data(found.number, chain_id)),
         "mixHash": data(bytes(32)),
         "nonce": data(bytes(8)),
         "baseFeePerGas": "0x0",
@@ -159,4 +159,5 @@ def _kind(raw: bytes) -> int:
 
 def _price(tx: Any) -> int:
     # The base fee is always zero, so what a fee-market transaction pays is its priority fee.
-    return int(getattr(tx, "gas_price", None) or getattr(tx, "max_priority_fee_per_gas", 0))
+    price = tx.gas_price if hasattr(tx, "gas_price") else tx.max_priority_fee_per_gas
+    return int(price)

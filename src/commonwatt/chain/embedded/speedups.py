@@ -10,6 +10,7 @@ each write replaces, and undoing a frame replays the notes backwards. Nothing el
 specification is touched, and everything here is taken off again after each use (`applied`), so
 that the same process can run the untouched specification beside it; a test compares the two.
 """
+# ruff: noqa: SLF001 - the specification keeps its state in fields with underscores
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from typing import Any
 from ethereum.forks.osaka import state as spec_state
 from ethereum.forks.osaka.fork_types import Address
 from ethereum.forks.osaka.state import State, TransientStorage
-from ethereum.forks.osaka.trie import Trie, copy_trie
+from ethereum.forks.osaka.trie import copy_trie
 from ethereum.forks.osaka.vm import interpreter
 from ethereum.forks.osaka.vm.instructions import storage
 from ethereum.forks.osaka.vm.runtime import get_valid_jump_destinations
@@ -71,7 +72,7 @@ Log = list[tuple[_NotingDict, Any, Any]]
 """Which dictionary was written to, at which key, and what was there before."""
 
 
-class UndoState(State):
+class UndoState(State):  # type: ignore[misc] # the specification is untyped for us
     """A state that can be taken back write by write instead of being copied."""
 
     def __init__(self) -> None:
@@ -107,7 +108,7 @@ class UndoState(State):
 
 
 def _begin(state: UndoState, transient: TransientStorage) -> None:
-    state._snapshots.append(len(state.log))  # type: ignore[arg-type] # a mark, not a copy
+    state._snapshots.append(len(state.log))  # a mark, not a copy
     transient._snapshots.append({k: copy_trie(t) for k, t in transient._tries.items()})
 
 
@@ -139,8 +140,11 @@ _SWAPS: tuple[tuple[ModuleType, str, Callable[..., Any]], ...] = (
     (interpreter, "begin_transaction", _begin),
     (interpreter, "commit_transaction", _commit),
     (interpreter, "rollback_transaction", _rollback),
-    (interpreter, "get_valid_jump_destinations",
-     lru_cache(JUMP_TABLES_KEPT)(get_valid_jump_destinations)),
+    (
+        interpreter,
+        "get_valid_jump_destinations",
+        lru_cache(JUMP_TABLES_KEPT)(get_valid_jump_destinations),
+    ),
     (spec_state, "begin_transaction", _begin),
     (spec_state, "commit_transaction", _commit),
     (spec_state, "rollback_transaction", _rollback),

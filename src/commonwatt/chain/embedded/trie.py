@@ -156,7 +156,7 @@ def _reference(node: _Node | None) -> bytes:
 
 
 def _compact(path: str, flag: int) -> bytes:
-    """A path as bytes, behind a nibble that says leaf (2) or not (0), plus 1 if its length is odd."""
+    """A path as bytes, behind a nibble: 2 for a leaf, else 0, plus 1 if the length is odd."""
     return bytes.fromhex(f"{flag + 1}{path}" if len(path) % 2 else f"{flag}0{path}")
 
 

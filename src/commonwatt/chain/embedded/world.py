@@ -4,6 +4,7 @@ Two of them with the same face. `CachedWorld` runs the specification with the sp
 incremental tries; `PlainWorld` runs it exactly as published and copies, compares and rebuilds
 everything: slow, and the yardstick for the other one.
 """
+# ruff: noqa: SLF001 - the specification keeps its state in fields with underscores
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager

@@ -17,7 +17,6 @@ ABSENT = "\N{EN DASH}"
 PLACES_OF_KWH = 3
 PLACES_EVERYDAY = 2
 CURRENCIES_WITHOUT_CENTS = frozenset({"KRW", "JPY"})
-PRICE_PLACES_SHOWN_MIN = 2
 PER_MILLE = 1_000
 
 
@@ -59,13 +58,13 @@ def short_kwh(wh: int) -> str:
     return grouped(wh, PLACES_OF_KWH, 0)
 
 
-def price(units_per_wh: int, decimals: int) -> str:
-    """A price per kWh, exact, with at least two decimals.
+def price(units_per_wh: int, decimals: int, currency: str) -> str:
+    """A price per kWh, exact, with at least the decimals people pay in.
 
-    >>> price(30_000, 8), price(18_750, 8)
-    ('0.30', '0.1875')
+    >>> price(30_000, 8, "EUR"), price(18_750, 8, "EUR"), price(1_500, 4, "KRW")
+    ('0.30', '0.1875', '150')
     """
-    return grouped(units_per_wh * WH_PER_KWH, decimals, PRICE_PLACES_SHOWN_MIN)
+    return grouped(units_per_wh * WH_PER_KWH, decimals, everyday_places(currency))
 
 
 def money(units: int, decimals: int) -> str:

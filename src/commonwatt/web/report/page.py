@@ -66,7 +66,7 @@ def render(data: ReportData, first: Language = "ko") -> str:
         peak=_peak(data),
         kwh=exact.kwh,
         share=exact.share,
-        price=partial(exact.price, decimals=data.decimals),
+        price=partial(exact.price, decimals=data.decimals, currency=data.currency),
         amount=partial(exact.money_markup, decimals=data.decimals, currency=data.currency),
     )
 

@@ -68,7 +68,7 @@ class Pictures:
     def price(self) -> Markup:
         """The local price between what the supplier pays and asks."""
         data, say = self.data, self.phrases.say
-        text = partial(exact.price, decimals=data.decimals)
+        text = partial(exact.price, decimals=data.decimals, currency=data.currency)
         line = tuple(
             average_price(
                 data.local_price[b.first : b.stop], data.from_neighbours_wh[b.first : b.stop]

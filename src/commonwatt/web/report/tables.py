@@ -64,32 +64,30 @@ class Tables:
 
     def prices(self, caption: str) -> Table:
         """The local price of each point; where intervals were put together, its range."""
-        say, decimals = self.phrases.say, self.data.decimals
-        single = self.grouping.span_s == self.data.interval_s
+        say, data = self.phrases.say, self.data
+        single = self.grouping.span_s == data.interval_s
         heads = ("price_local",) if single else ("price_low", "price_high")
         rows = []
         for time, bucket in zip(self._times(), self.grouping.buckets, strict=True):
-            traded = [p for p in self.data.local_price[bucket.first : bucket.stop] if p]
+            traded = [p for p in data.local_price[bucket.first : bucket.stop] if p]
             cells = [exact.ABSENT, exact.ABSENT]
             if traded:
-                cells = [exact.price(p, decimals) for p in (min(traded), max(traded))]
+                ends = (min(traded), max(traded))
+                cells = [exact.price(p, data.decimals, data.currency) for p in ends]
             rows.append((time, *cells[: len(heads)]))
         return Table(caption, (say("time"), *(say(head) for head in heads)), rows)
 
     def producers(self) -> Table:
         """Certificates of every participant that was issued any, in kWh."""
         say = self.phrases.say
-        lines = [
-            (m.certificates_issued_wh, m.certificates_retired_wh, m.certificates_free_wh, m.name)
-            for m in self.data.members
-            if m.certificates_issued_wh
-        ]
-        sums = [sum(line[column] for line in lines) for column in range(3)]
+        heads = ("issued", "retired", "free")
+        fields = [f"certificates_{head}_wh" for head in heads]
+        members = [member for member in self.data.members if member.certificates_issued_wh]
         return Table(
             say("certificates_producers"),
-            tuple(say(head) for head in ("producer", "issued", "retired", "free")),
-            [(line[3], *(exact.kwh(wh) for wh in line[:3])) for line in lines],
-            (say("total"), *(exact.kwh(wh) for wh in sums)),
+            (say("producer"), *(say(head) for head in heads)),
+            [(m.name, *(exact.kwh(getattr(m, field)) for field in fields)) for m in members],
+            (say("total"), *(exact.kwh(self.total(field)) for field in fields)),
         )
 
     def speed(self) -> Table:
@@ -125,7 +123,8 @@ class Tables:
 
     def total(self, field: str) -> int:
         """A field of `MemberLine` summed over all participants."""
-        return sum(getattr(member, field) for member in self.data.members)
+        values: list[int] = [getattr(member, field) for member in self.data.members]
+        return sum(values)
 
     def _over_time(
         self, caption: str, heads: Sequence[str], columns: Sequence[Sequence[int]]

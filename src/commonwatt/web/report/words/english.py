@@ -209,7 +209,7 @@ ENGLISH = {
     "check_chain": "Chain",
     "check_transactions": "Transactions",
     "check_gas": "Computing work on the chain (gas)",
-    "check_root": "Last anchor",
+    "check_root": "Last anchor (the fingerprint on the chain)",
     # The rest.
     "numbers_behind": "The numbers behind this chart",
     "time": "Time",

@@ -23,7 +23,7 @@ KOREAN = {
     "minutes": "{n}분",
     "minutes_short": "{n}분",
     # Masthead.
-    "kicker": "열린 전력 장부, 커먼와트",
+    "kicker": "열린 전력 장부 Commonwatt",
     "members_one": "참여자 1곳",
     "members_many": "참여자 {n}곳",
     "quarters_one": "15분 구간 1개",
@@ -33,19 +33,19 @@ KOREAN = {
     "clock": "시각은 UTC{offset} 기준",
     "lede": (
         "지붕 위 태양광이 그 집에서 쓰는 것보다 많은 전기를 만들면 남는 전기를 이웃이 삽니다."
-        " 계량기는 잰 값에 전자서명을 하고, {interval}이 끝날 때마다 거래를 정산해 판 사람에게"
-        " 바로 대금을 지급합니다. 이웃끼리 채우지 못한 전기는 지금까지처럼 공급사에서 옵니다."
+        " 계량기는 잰 값에 전자서명을 합니다. {interval}이 끝날 때마다 거래가 정산되고, 판 사람은"
+        " 바로 대금을 받습니다. 이웃끼리 채우지 못한 전기는 지금까지처럼 공급사에서 옵니다."
     ),
     # The few numbers that matter.
     "numbers": "숫자로 보는 하루",
     "numbers_days": "숫자로 보는 전체 기간",
-    "local_label": "여기서 쓴 전기 가운데 여기서 만든 전기",
-    "local_note": "자기 지붕\N{NO-BREAK SPACE}{sun}, 자기 배터리\N{NO-BREAK SPACE}{battery},"
+    "local_label": "이곳에서 쓴 전기 가운데 이곳에서 만든 비율",
+    "local_note": "자체 태양광\N{NO-BREAK SPACE}{sun}, 자체 배터리\N{NO-BREAK SPACE}{battery},"
     " 이웃\N{NO-BREAK SPACE}{neighbours}",
     "saving_label": "참여자 모두가 아낀 금액",
     "loss_label": "참여자 모두가 더 낸 금액",
     "saving_note": "{all}곳 중 {better}곳이 공동체가 없을 때보다 덜 내거나 더 받음",
-    "matched_label": "만들어진 바로 그 {interval}에 쓰인 녹색 인증서",
+    "matched_label": "만들어진 바로 그 {interval}에 쓰인 녹색 인증서 비율",
     "matched_note": "{issued}kWh 중 {retired}kWh, 1Wh도 두 번 세지 않음",
     "speed_label": "{interval}이 끝나고 대금이 들어오기까지",
     "speed_note": "지금의 방식으로는 60~80일",
@@ -53,7 +53,7 @@ KOREAN = {
     "audit_bad": "차이 발견",
     "audit_label": "계량기가 서명한 기록으로 모든 것을 다시 계산해 대조한 결과",
     "audit_note": "기록 {records}건 확인, {rejected}건 거부",
-    "audit_banner": "감사 결과가 이 보고서와 일치하지 않습니다. 처음 발견된 차이:",
+    "audit_banner": "검증 결과가 이 보고서와 일치하지 않습니다. 처음 발견된 차이:",
     # Energy.
     "energy_head": "전기는 어디에서 왔나",
     "energy_text": (
@@ -64,11 +64,11 @@ KOREAN = {
     "energy_peak": "이웃이 가장 많이 보탠 때는 {time}으로, {per} 동안 {kwh}kWh였습니다.",
     "energy_chart": "사용한 전기, {per}당 kWh",
     "energy_desc": (
-        "시간에 따른 누적 막대그래프. 모두 {total}kWh로 자기 태양광 {own_sun}, 자기 배터리"
+        "시간에 따른 누적 막대그래프. 모두 {total}kWh로 자체 태양광 {own_sun}, 자체 배터리"
         " {own_battery}, 이웃 {from_neighbours}, 공급사 {from_supplier}kWh입니다."
     ),
-    "own_sun": "자기 태양광",
-    "own_battery": "자기 배터리",
+    "own_sun": "자체 태양광",
+    "own_battery": "자체 배터리",
     "from_neighbours": "이웃",
     "from_supplier": "공급사",
     "surplus_chart": "남은 전기가 간 곳, {per}당 kWh",
@@ -108,8 +108,8 @@ KOREAN = {
     "bills_head": "참여자마다 내는 요금",
     "bills_text": (
         "참여자별로 공동체에 참여한 요금과, 같은 계량값으로 공급사하고만 거래했을 때의 요금을"
-        " 나란히 놓았습니다. 모두 전력망 이용료를 포함한 금액이며, 빼기표(\N{MINUS SIGN})가 붙은 금액은"
-        " 참여자가 받는 돈입니다."
+        " 나란히 놓았습니다. 모두 전력망 이용료를 포함한 금액입니다."
+        " 빼기표(\N{MINUS SIGN})가 붙은 금액은 참여자가 받는 돈입니다."
     ),
     "bills_all_better": "모든 참여자가 공동체 덕분에 이익을 보았습니다.",
     "bills_counts": "{better}곳은 이익, {same}곳은 그대로, {worse}곳은 손해입니다.",
@@ -120,7 +120,7 @@ KOREAN = {
     "bills_table": "참여자별 요금, {currency}",
     "participant": "참여자",
     "without": "공동체 없이",
-    "with": "공동체에서",
+    "with": "공동체와 함께",
     "saving": "아낀 금액",
     "debt": "미납",
     "total": "합계",
@@ -133,7 +133,7 @@ KOREAN = {
     "supplier": "공급사",
     "green": "녹색",
     "green_note": (
-        "녹색: 쓴 전기 가운데 자기 발전 설비나 같은 {interval}의 인증서로 뒷받침되는 비율입니다."
+        "녹색: 쓴 전기 가운데 자체 발전 설비나 같은 {interval}의 인증서로 뒷받침되는 비율입니다."
     ),
     # Certificates.
     "certificates_head": "녹색 인증서",
@@ -165,11 +165,11 @@ KOREAN = {
         "이 보고서를 만든 컴퓨터에서 아래에 적은 체인으로 잰 값입니다. 다른 체인을 쓰면 그 체인의"
         " 확정 시간이 더해집니다."
     ),
-    "speed_chart": "전기를 보낸 뒤 대금을 받기까지, 눈금마다 10배 이상",
+    "speed_chart": "전기를 보낸 뒤 대금을 받기까지(눈금 한 칸이 10배 이상)",
     "speed_desc": (
-        "대금 지급까지 걸린 시간의 로그 눈금 그래프. 여기서는 {p50}~{p99}, 지금은 60~80일입니다."
+        "대금 지급까지 걸린 시간의 로그 눈금 그래프. 이 공동체는 {p50}~{p99}, 지금은 60~80일입니다."
     ),
-    "speed_here": "여기",
+    "speed_here": "이 공동체",
     "speed_today": "지금의 방식",
     "speed_days": "60~80일",
     "mark_second": "1초",
@@ -188,7 +188,7 @@ KOREAN = {
     # Checking.
     "check_head": "직접 확인하기",
     "check_text": (
-        "이 화면도, 공동체를 운영하는 사람도 믿을 필요가 없습니다. 공개된 파일만 있으면 누구나 모든"
+        "이 보고서도, 공동체 운영자도 무작정 믿을 필요가 없습니다. 공개된 파일만 있으면 누구나 모든"
         " 숫자를 다시 계산할 수 있습니다."
     ),
     "check_audit": (
@@ -199,14 +199,14 @@ KOREAN = {
         "내 요금이나 인증서 한 장처럼 한 줄만 골라 체인에 기록된 값과 대조합니다. PROOF.json은"
         " 참여자가 받은 증명 파일입니다."
     ),
-    "check_result": "감사 결과",
+    "check_result": "검증 결과",
     "check_ok": "이상 없음",
     "check_records": "받아들인 계량 기록(서명 확인)",
     "check_rejected": "거부한 기록",
     "check_chain": "체인",
     "check_transactions": "트랜잭션",
     "check_gas": "체인에서 쓴 연산량(가스)",
-    "check_root": "마지막 앵커",
+    "check_root": "마지막 앵커(체인에 남긴 지문)",
     # The rest.
     "numbers_behind": "그래프의 숫자 보기",
     "time": "시각",

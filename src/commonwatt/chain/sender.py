@@ -1,0 +1,130 @@
+"""Sends transactions: counts them, prices them, signs them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from commonwatt.chain.account import Account, Transaction
+from commonwatt.chain.answers import read_bytes, write_bytes
+from commonwatt.chain.errors import NodeRefused
+
+TRANSACTION_GAS_MAX = 16_777_216
+"""EIP-7825; where gas is free, asking for all of it saves the estimate."""
+
+GAS_MARGIN_PERCENT = 20
+"""On top of a node's estimate: the state may move before the transaction is in a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What to send: to which contract (None creates one), with which data."""
+
+    to: str | None
+    data: bytes
+    gas: int | None = None
+    """None: as much as there is where gas is free, else the node's estimate and a margin."""
+
+    def asked_by(self, account: Account) -> dict[str, str]:
+        """The same as a question: what would come of it?"""
+        question = {"from": account.address, "data": write_bytes(self.data)}
+        if self.to is not None:
+            question["to"] = self.to
+        return question
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transaction that the chain has taken."""
+
+    message: Message
+    tx_hash: bytes
+    gas: int
+
+
+class Sender:
+    """Sends the transactions of any account to one chain. Threads may share it."""
+
+    def __init__(self, request: Callable[..., Any], chain_id: int, *, free_gas: bool) -> None:
+        """Send through `request(method, *params)`; `free_gas` if gas costs nothing there."""
+        self._request = request
+        self._chain_id = chain_id
+        self._free_gas = free_gas
+        self._lock = Lock()
+        self._nonces: dict[str, int] = {}
+
+    def submit(self, account: Account, messages: Sequence[Message]) -> list[Sent]:
+        """Sign and send, one after the other, without waiting for blocks.
+
+        Raises:
+            CallReverted: one would be undone, says the estimate; it and the rest were not sent.
+            NodeRefused: the same, for a reason of the node's.
+        """
+        with self._lock:
+            fees = self._fees()
+            return [self._submit(account, message, fees) for message in messages]
+
+    def nonce(self, account: Account) -> int:
+        """How many transactions an account has sent."""
+        known = self._nonces.get(account.address)
+        if known is None:
+            count = self._request("eth_getTransactionCount", account.address, "pending")
+            known = self._nonces[account.address] = int(count, 16)
+        return known
+
+    def _submit(self, account: Account, message: Message, fees: tuple[int, int | None]) -> Sent:
+        """Send with the next nonce; where ours turns out to be wrong, once more."""
+        gas = message.gas or self._gas(account, message)
+        believed = account.address in self._nonces
+        try:
+            return self._attempt(account, message, gas, fees)
+        except NodeRefused as why:
+            if not believed or "nonce" not in why.message.lower():
+                raise
+        return self._attempt(account, message, gas, fees)
+
+    def _attempt(
+        self, account: Account, message: Message, gas: int, fees: tuple[int, int | None]
+    ) -> Sent:
+        nonce = self.nonce(account)
+        signed = account.sign(
+            Transaction(
+                chain_id=self._chain_id,
+                nonce=nonce,
+                gas=gas,
+                to=read_bytes(message.to or "0x"),
+                data=message.data,
+                max_fee=fees[0],
+                tip=fees[1],
+            )
+        )
+        # Until the node has said yes we do not know: after any failure the next one asks for it.
+        del self._nonces[account.address]
+        try:
+            self._request("eth_sendRawTransaction", write_bytes(signed.raw))
+        except NodeRefused as why:
+            # After a lost answer the same bytes are sent again; that they are there is success.
+            if "already known" not in why.message.lower():
+                raise
+        self._nonces[account.address] = nonce + 1
+        return Sent(message, signed.tx_hash, gas)
+
+    def _gas(self, account: Account, message: Message) -> int:
+        if self._free_gas:
+            return TRANSACTION_GAS_MAX
+        answer = self._request("eth_estimateGas", message.asked_by(account), "pending")
+        estimate = int(answer, 16)
+        return min(TRANSACTION_GAS_MAX, estimate + estimate * GAS_MARGIN_PERCENT // 100)
+
+    def _fees(self) -> tuple[int, int | None]:
+        """Highest price for a unit of gas, and the validator's part; None: a legacy transaction."""
+        price = 0 if self._free_gas else int(self._request("eth_gasPrice"), 16)
+        if price == 0:
+            return 0, None
+        latest = self._request("eth_getBlockByNumber", "latest", False)  # noqa: FBT003
+        base = int(latest.get("baseFeePerGas") or "0x0", 16)
+        if base == 0:
+            return price, None
+        tip = max(0, price - base)
+        # The base fee rises by an eighth a block at most: twice of it lasts for six blocks.
+        return 2 * base + tip, tip

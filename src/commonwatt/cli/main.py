@@ -1,0 +1,232 @@
+"""`commonwatt`: the commands, and how errors reach a person.
+
+Everything heavy is imported inside the command that needs it, so that `--help` and `verify` answer
+at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from commonwatt import __version__
+from commonwatt.errors import CommonwattError, InputError
+
+EXIT_FALSE, EXIT_UNDECIDED = 1, 2
+DEMO_FOLDER = Path("commonwatt-demo")
+
+app = App(
+    name="commonwatt",
+    version=__version__,
+    help="An open energy ledger: signed meters, local markets, instant payment, certificates.",
+)
+meter = App(name="meter", help="Keys, and records signed with them.")
+app.command(meter)
+
+
+@app.command
+def demo(
+    *,
+    scenario: Literal["village", "suburb", "town"] = "suburb",
+    days: int | None = None,
+    start: str | None = None,
+    homes: Path | None = None,
+    rule: str = "mid_market_rate",
+    out: Path | None = None,
+    resume: Path | None = None,
+    chain: str | None = None,
+    key: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Run a real neighbourhood's day: signed meters, local market, payment, certificates, audit.
+
+    Parameters
+    ----------
+    scenario
+        One of the neighbourhoods that ship with the program.
+    days
+        How many days; one for a scenario, all of a file unless --start is given.
+    start
+        First day, as 2016-06-21.
+    homes
+        A CSV file (or .csv.gz) of home, interval_start, load_kwh, pv_kwh instead of a scenario.
+    rule
+        mid_market_rate or uniform_price.
+    out
+        Where everything is kept and published; commonwatt-demo unless given.
+    resume
+        Go on with the run in this directory, after a crash or a full disk.
+    chain
+        JSON-RPC URL of an Ethereum-type chain; the embedded one unless given.
+    key
+        File with the operator's private key, 64 hex digits; needed with --chain.
+    json
+        Print one JSON object instead of the summary.
+    """
+    from commonwatt.cli.demo import DemoOptions, run_demo  # noqa: PLC0415 - heavy
+
+    options = DemoOptions(scenario, days, start, homes, rule, chain, key)
+    return run_demo(options, out, resume, as_json=json)
+
+
+@app.command
+def audit(
+    folder: Path,
+    *,
+    chain: str | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Recompute everything published in a directory and compare it with the chain.
+
+    Exit code 0: all agrees; 1: the first difference is printed; 2: it cannot be decided.
+
+    Parameters
+    ----------
+    folder
+        The directory of a run, with public, members and audit in it.
+    chain
+        JSON-RPC URL of the community's chain; the embedded one in the directory unless given.
+    json
+        Print one JSON object.
+    """
+    from commonwatt.cli.audit import run_audit  # noqa: PLC0415 - heavy
+
+    return run_audit(folder, chain, as_json=json)
+
+
+@app.command
+def verify(proof: Path, *, anchor: str | None = None) -> int:
+    """Check a proof: do its leaves lead to the anchor? Needs no node and no chain client.
+
+    Exit code 0: true; 1: false; 2: it cannot be decided.
+
+    Parameters
+    ----------
+    proof
+        A proof, or a member's file of one day with a proof in each line.
+    anchor
+        The anchor on the chain, 64 hex digits, to compare with.
+    """
+    from commonwatt.cli.verify import run_verify  # noqa: PLC0415 - only this command needs it
+
+    return run_verify(proof, anchor)
+
+
+@app.command
+def proof(folder: Path, *, member: int, at: str, out: Path | None = None) -> int:
+    """Take one member's proof of one interval out of a published directory.
+
+    Parameters
+    ----------
+    folder
+        The directory of a run.
+    member
+        The member's index.
+    at
+        Start of the interval, as 2016-06-21T12:00:00Z.
+    out
+        Where to write it; printed unless given.
+    """
+    from commonwatt.cli.verify import run_proof  # noqa: PLC0415 - only this command needs it
+
+    return run_proof(folder, member, at, out)
+
+
+@meter.command
+def keygen(file: Path) -> int:
+    """Make a meter's key and write it to FILE, readable by its owner only."""
+    from commonwatt.cli.meter import run_keygen  # noqa: PLC0415 - only this command needs it
+
+    return run_keygen(file)
+
+
+@meter.command
+def sign(
+    *,
+    key: Path,
+    ledger: str,
+    sequence: int,
+    time_end: str,
+    import_mwh: int,
+    export_mwh: int,
+    duration: int = 900,
+    previous: str = "0" * 64,
+) -> int:
+    """Sign one record and print it with its signature as JSON.
+
+    Parameters
+    ----------
+    key
+        The meter's key file, from `commonwatt meter keygen`.
+    ledger
+        The ledger's id, 16 hex digits.
+    sequence
+        0 for the opening record, then one more each time.
+    time_end
+        End of the interval, as 2016-06-21T12:15:00Z.
+    import_mwh
+        Register 1.8.0 in mWh.
+    export_mwh
+        Register 2.8.0 in mWh.
+    duration
+        Length of the interval in seconds.
+    previous
+        SHA-256 of the record before, 64 hex digits.
+    """
+    from commonwatt.cli.meter import SignOptions, run_sign  # noqa: PLC0415 - as above
+
+    return run_sign(
+        SignOptions(key, ledger, sequence, time_end, import_mwh, export_mwh, duration, previous)
+    )
+
+
+@meter.command(name="verify")
+def meter_verify(file: Path, *, public_key: str | None = None) -> int:
+    """Check a signed record's signature and print what it says.
+
+    Exit code 0: genuine; 1: not; 2: it cannot be decided.
+
+    Parameters
+    ----------
+    file
+        A signed record as `commonwatt meter sign` prints it.
+    public_key
+        The key it must be signed with, 128 hex digits; the one in the file unless given.
+    """
+    from commonwatt.cli.meter import run_verify  # noqa: PLC0415 - only this command needs it
+
+    return run_verify(file, public_key)
+
+
+def run() -> None:
+    """The entry point: exit codes, and errors as one line without a traceback."""
+    try:
+        code = app(result_action="return_value", exit_on_error=False, print_error=True)
+    except InputError as error:
+        code = _say(str(error))
+    except CommonwattError as error:
+        code = _say(f"{error}; this is a defect of the program, nothing more was written")
+    except KeyboardInterrupt:
+        code = _say("interrupted; go on with --resume")
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_UNDECIDED
+    except OSError as error:
+        code = _say(f"{error.filename or 'a file'}: {error.strerror}; nothing was half-written")
+    except Exception as error:
+        if not type(error).__module__.startswith("cyclopts"):
+            raise
+        code = EXIT_UNDECIDED  # cyclopts has said what was wrong with the words of the call
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str) -> int:
+    print(f"commonwatt: {message}", file=sys.stderr)
+    return EXIT_UNDECIDED
+
+
+if __name__ == "__main__":
+    run()
