@@ -14,7 +14,7 @@ from commonwatt.audit.facts import (
 from commonwatt.meter.keys import verify
 from commonwatt.meter.record import NO_PREVIOUS
 from commonwatt.meter.registration import Registration, Role
-from commonwatt.quantity import MWH_PER_WH
+from commonwatt.quantity import MWH_PER_WH, time_text
 from commonwatt.statement.close import State, Statement
 from commonwatt.statement.community import Community
 from commonwatt.statement.publication import CONSTITUTION_PATH, REGISTER_PATH, day_of
@@ -97,9 +97,7 @@ class Lanes:
         return balances, supplier, self._lanes[GRID_LANE]
 
 
-def require_settled(
-    lanes: Lanes, facts: ChainFacts, free: Mapping[tuple[bytes, int], int]
-) -> None:
+def require_settled(lanes: Lanes, facts: ChainFacts, free: Mapping[tuple[bytes, int], int]) -> None:
     """Raise `Difference` unless money and tokens end where the statements lead."""
     balances, supplier, grid = lanes.final()
     for member, (computed, on_chain) in enumerate(zip(balances, facts.balances, strict=True)):
@@ -117,9 +115,8 @@ def require_settled(
         claimed[claim.meter, claim.start] += claim.wh
     for (meter, start), wh in claimed.items():
         if wh != free.get((meter, start), 0):
-            raise Difference(
-                f"claim of meter {meter.hex()} at {start}", f"{wh} Wh, the leaf has other free units"
-            )
+            place = f"claim of meter {meter.hex()} at {time_text(start)}"
+            raise Difference(place, f"{wh} Wh became tokens, which is not what was free")
 
 
 def require_registers(
@@ -139,6 +136,5 @@ def require_registers(
     for member, registers in sums.items():
         counted = energy.get(member, (0, 0))
         if counted != registers:
-            raise Difference(
-                f"member {member}", f"intervals add up to {counted} Wh, its registers to {registers}"
-            )
+            what = f"intervals add up to {counted} Wh, its registers to {registers}"
+            raise Difference(f"member {member}", what)

@@ -7,7 +7,7 @@ from commonwatt.statement.header import Header
 BYTES_SHOWN = 12
 
 
-class Difference(Exception):  # noqa: N818 - an audit's finding, not an error of the program
+class Difference(Exception):
     """Published or anchored is something else than what follows from the records."""
 
     def __init__(self, place: str, what: str) -> None:

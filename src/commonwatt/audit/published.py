@@ -77,8 +77,8 @@ def read_community(files: Files) -> Community:
     ):
         if line != again:
             raise Difference(f"{REGISTER_PATH}, line {number}", "written differently")
-    for line, r in zip(register, community.registrations, strict=True):
-        if line.meter != r.meter.hex():
+    for entry, r in zip(register, community.registrations, strict=True):
+        if entry.meter != r.meter.hex():
             raise Difference(f"{REGISTER_PATH}, meter {r.meter.hex()}", "another meter's key")
     if text != written:
         raise Difference(CONSTITUTION_PATH, "does not name this register, or written differently")

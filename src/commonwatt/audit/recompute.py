@@ -44,6 +44,7 @@ from commonwatt.statement.publication import (
     constitution_bytes,
     day_of,
     lines_of,
+    paths_of,
 )
 
 _OF_CONTENT = frozenset(
@@ -111,49 +112,52 @@ def audit(files: Files, facts: ChainFacts, witness: Witness = lambda *_: None) -
 def _audit(files: Files, facts: ChainFacts, found: Audit, witness: Witness) -> None:
     community = read_community(files)
     require_registered(community, facts)
-    constitution = sha256(constitution_bytes(community)).digest()
     days = sorted({day_of(close.start) for close in facts.closes})
     _require_no_stranger(files, community, days)
-    state, lanes = first_state(community), Lanes(facts)
+    again = _Recomputation(files, community, Lanes(facts), found, witness)
     for day in days:
-        state = _audit_day(files, day, community, constitution, state, lanes, found, witness)
-    require_settled(lanes, facts, found.free)
-    require_registers(community, state, found.energy)
+        again.conclude(day)
+    require_settled(again.lanes, facts, found.free)
+    require_registers(community, again.state, found.energy)
 
 
-def _audit_day(
-    files: Files,
-    day: str,
-    community: Community,
-    constitution: bytes,
-    state: State,
-    lanes: Lanes,
-    found: Audit,
-    witness: Witness,
-) -> State:
-    """One day's intervals, each closed again and its published lines compared as they come."""
-    comparison = _Comparison(files)
-    path = f"audit/{day}.inputs.jsonl"
-    for published in intervals_of(comparison.source(path), path):
-        start = published.first.start
-        place = place_of(start, path)
-        inputs = _inputs_of(published, community, state, lanes, place)
+class _Recomputation:
+    """A community's intervals, closed again one after another."""
+
+    def __init__(
+        self, files: Files, community: Community, lanes: Lanes, found: Audit, witness: Witness
+    ) -> None:
+        self._files, self._community, self.lanes = files, community, lanes
+        self._found, self._witness = found, witness
+        self._constitution = sha256(constitution_bytes(community)).digest()
+        self.state = first_state(community)
+
+    def conclude(self, day: str) -> None:
+        """Close one day's intervals again and compare every line published about them."""
+        comparison = _Comparison(self._files)
+        path = f"audit/{day}.inputs.jsonl"
+        for published in intervals_of(self._files.lines(path), path):
+            self._conclude(published, comparison, place_of(published.first.start, path))
+        comparison.require_exhausted(day)
+        if self.lanes.open_on(day):
+            raise Difference(f"{day}, inputs", "the chain closed more intervals than are published")
+
+    def _conclude(self, published: Published, comparison: "_Comparison", place: str) -> None:
+        community = self._community
+        inputs = _inputs_of(published, community, self.state, self.lanes, place)
         try:
-            statement, state = close(community, constitution, state, inputs)
+            statement, after = close(community, self._constitution, self.state, inputs)
         except (CommonwattError, ValueError, IndexError, OverflowError) as error:
             raise Difference(f"{place}, inputs", f"cannot be closed: {error}") from None
-        anchored = lanes.next_close(place)
+        anchored = self.lanes.next_close(place)
         comparison.compare(lines_of(community, inputs, statement, anchored.transaction))
-        if (anchored.start, anchored.anchor) != (start, statement.header.anchor):
+        if (anchored.start, anchored.anchor) != (inputs.interval.start, statement.header.anchor):
             said = anchored.anchor.hex()[:24]
             raise Difference(f"{place}, header", f"the chain's anchor is {said}…, not this one's")
-        lanes.settle(statement)
-        _count(found, inputs, statement)
-        witness(inputs, statement)
-    comparison.require_exhausted(day)
-    if lanes.open_on(day):
-        raise Difference(f"{day}, inputs", "the chain closed more intervals than are published")
-    return state
+        self.state = after
+        self.lanes.settle(statement)
+        _count(self._found, inputs, statement)
+        self._witness(inputs, statement)
 
 
 def _count(found: Audit, inputs: Inputs, statement: Statement) -> None:
@@ -189,7 +193,8 @@ def _inputs_of(
             for line in published.refused
         )
     except (CommonwattError, ValueError, KeyError) as error:
-        raise Difference(f"{place}, inputs", f"not what a close could start from: {error}") from None
+        what = f"not what a close could start from: {error}"
+        raise Difference(f"{place}, inputs", what) from None
     gate = Gate(community.chain.ledger, interval, interval.end)
     verdicts = judge_batch(published.records, community.by_meter, state.standings, gate)
     accepted = tuple(_accepted(verdict, published, interval, place) for verdict in verdicts)
@@ -209,9 +214,7 @@ def _inputs_of(
     )
 
 
-def _accepted(
-    verdict: Verdict, published: Published, interval: Interval, place: str
-) -> Accepted:
+def _accepted(verdict: Verdict, published: Published, interval: Interval, place: str) -> Accepted:
     if isinstance(verdict, Accepted) and verdict.record.time_end == interval.end:
         return verdict
     index = published.records.index(verdict.signed)
@@ -240,8 +243,7 @@ def _require_no_stranger(files: Files, community: Community, days: list[str]) ->
     """Every file is one that the statements call for, and all of those are there."""
     expected = {CONSTITUTION_PATH, REGISTER_PATH}
     for day in days:
-        expected |= {f"public/{day}.jsonl", f"audit/{day}.inputs.jsonl", f"audit/{day}.leaves.jsonl"}
-        expected |= {f"members/{member:03d}/{day}.jsonl" for member in range(len(community.accounts))}
+        expected |= paths_of(day, len(community.accounts))
     present = files.paths()
     for path in sorted(expected - present):
         raise Difference(path, "is missing")
@@ -255,10 +257,6 @@ class _Comparison:
     def __init__(self, files: Files) -> None:
         self._files = files
         self._open: dict[str, Iterator[bytes]] = {}
-
-    def source(self, path: str) -> Iterator[bytes]:
-        """A file's lines, read on their own."""
-        return self._files.lines(path)
 
     def compare(self, lines: Iterator[Line]) -> None:
         """Compare the next lines of each file named; raises `Difference` at the first."""
@@ -295,4 +293,3 @@ def _what_differs(path: str, published: bytes, recomputed: bytes) -> str:
 def _header_in(text: bytes) -> Header:
     line = decode(HeaderLine, text, "header")
     return Header.decode(bytes.fromhex(line.header))
-

@@ -24,7 +24,7 @@ from commonwatt.web.run_report import report_data
 REPORT_FILE, SUMMARY_FILE = "report.html", "summary.json"
 BYTES_PER_MB, KB_PER_MB = 1_000_000, 1_024
 PROGRESS_SECONDS = 0.1
-COLUMN = 26
+COLUMN = 22
 
 
 class OptionsUnusable(InputError):
@@ -44,9 +44,7 @@ class DemoOptions:
     key: Path | None
 
 
-def run_demo(
-    options: DemoOptions, out: Path | None, resume: Path | None, *, as_json: bool
-) -> int:
+def run_demo(options: DemoOptions, out: Path | None, resume: Path | None, *, as_json: bool) -> int:
     """Run it; returns 0 if the audit agrees, 1 if it does not."""
     progress = _Progress(quiet=as_json)
     if resume is not None:
@@ -81,7 +79,8 @@ def _plan_of(options: DemoOptions) -> Plan:
         try:
             date.fromisoformat(options.start)
         except ValueError:
-            raise OptionsUnusable(f"--start {options.start!r}: write a day like 2016-06-21") from None
+            message = f"--start {options.start!r}: write a day like 2016-06-21"
+            raise OptionsUnusable(message) from None
     if (options.chain is None) != (options.key is None):
         raise OptionsUnusable("--chain and --key go together: the key pays for the transactions")
     return make_plan(
@@ -196,28 +195,28 @@ def _print(summary: dict[str, object], outcome: Outcome, folder: Path) -> None:
     def money(units: int) -> str:
         return f"{currency.amount_text(units, 2)} {code}"
 
-    rows = [
-        ("neighbourhood", f"{summary['scenario']}: {summary['participants']} participants, "
-         f"{summary['meters']} meters"),
-        ("closed", f"{summary['intervals']} intervals from {summary['records']:,} signed records"
-         f" ({summary['rejected']} refused)"),
-        ("made and used", f"{kwh['generation_wh']} generated, {kwh['consumption_wh']} used"),
-        ("through the street", f"{kwh['imported_wh']} taken, {kwh['exported_wh']} given"),
-        ("among neighbours", f"{kwh['local_wh']}, by {summary['rule']}"),
-        ("certificates", f"{kwh['certificates_issued_wh']} issued = "
-         f"{kwh['certificates_retired_wh']} retired for neighbours + "
-         f"{kwh['certificates_free_wh']} free ({kwh['certificates_claimed_wh']} claimed as tokens)"),
-        ("bills", f"{money(bill_with)} together, {money(saved)} less than without the community"),
-        ("paid", f"{money(outcome.paid_total)} moved, each interval within "
-         f"{summary['close_seconds_p99']} s of its gate"),
-        ("chain", f"{summary['chain']}: {summary['transactions']} transactions, "
-         f"{summary['gas_total']:,} gas"),
-        ("this machine", f"{summary['cpu_seconds']} CPU s, {summary['peak_rss_mb']} MB"),
-        ("last anchor", str(summary["root"])),
-        ("audit", str(summary["audit"])),
-    ]
-    for label, text in rows:
-        print(f"{label:<{COLUMN - 5}}{text}")
+    rows = {
+        "neighbourhood": f"{summary['scenario']}: {summary['participants']} participants, "
+        f"{summary['meters']} meters",
+        "closed": f"{summary['intervals']} intervals from {summary['records']:,} signed records "
+        f"({summary['rejected']} refused)",
+        "made and used": f"{kwh['generation_wh']} generated, {kwh['consumption_wh']} used",
+        "through the street": f"{kwh['imported_wh']} taken, {kwh['exported_wh']} given",
+        "among neighbours": f"{kwh['local_wh']}, by {summary['rule']}",
+        "certificates": f"{kwh['certificates_issued_wh']} issued = "
+        f"{kwh['certificates_retired_wh']} retired for neighbours + "
+        f"{kwh['certificates_free_wh']} free ({kwh['certificates_claimed_wh']} now tokens)",
+        "bills": f"{money(bill_with)} together, {money(saved)} less than without the community",
+        "paid": f"{money(outcome.paid_total)} moved, "
+        f"{summary['close_seconds_p99']} s after the gate (99 of 100 intervals)",
+        "chain": f"{summary['chain']}: {summary['transactions']} transactions, "
+        f"{summary['gas_total']:,} gas",
+        "this machine": f"{summary['cpu_seconds']} CPU s, {summary['peak_rss_mb']} MB",
+        "last anchor": str(summary["root"]),
+        "audit": str(summary["audit"]),
+    }
+    for label, text in rows.items():
+        print(f"{label:<{COLUMN}}{text}")
     print()
     print(f"report                {(folder / REPORT_FILE).resolve()}")
     print(f"check it yourself     commonwatt audit {folder}")

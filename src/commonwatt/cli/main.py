@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from commonwatt import __version__
 from commonwatt.errors import CommonwattError, InputError
@@ -203,7 +203,7 @@ def meter_verify(file: Path, *, public_key: str | None = None) -> int:
 def run() -> None:
     """The entry point: exit codes, and errors as one line without a traceback."""
     try:
-        code = app(result_action="return_value", exit_on_error=False, print_error=True)
+        code = app(result_action="return_value", exit_on_error=False, print_error=False)
     except InputError as error:
         code = _say(str(error))
     except CommonwattError as error:
@@ -216,10 +216,9 @@ def run() -> None:
         code = EXIT_UNDECIDED
     except OSError as error:
         code = _say(f"{error.filename or 'a file'}: {error.strerror}; nothing was half-written")
-    except Exception as error:
-        if not type(error).__module__.startswith("cyclopts"):
-            raise
-        code = EXIT_UNDECIDED  # cyclopts has said what was wrong with the words of the call
+    except CycloptsError as error:
+        words = " ".join(str(error).split())
+        code = _say(f"{words} See commonwatt --help.")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -69,7 +69,7 @@ def _proofs_in(path: Path) -> list[Proof]:
     try:
         size = path.stat().st_size
         if size > PROOF_BYTES_MAX:
-            raise FileUnusable(f"{path}: {size} bytes are too many for a proof; name one day's file")
+            raise FileUnusable(f"{path}: {size} bytes are no proof; name one member's day")
         text = path.read_bytes()
     except OSError as error:
         raise FileUnusable(f"{path}: cannot be read ({error.strerror})") from None

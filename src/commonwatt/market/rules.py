@@ -21,6 +21,9 @@ from commonwatt.market.book import (
 )
 from commonwatt.quantity import side_by_side, split_exactly
 
+_Ranked = tuple[int, int]
+"""An order's rank, lower first, and its Wh."""
+
 
 class RuleUnknown(InputError):
     """No clearing rule has this name."""
@@ -44,7 +47,8 @@ def mid_market_rate(book: Book, tariff: Tariff) -> Clearing:
     """
     price = (tariff.retail + tariff.feed_in) // 2
     unit_cost = price + tariff.fee_local
-    wanted = [affordable_wh(*pair, unit_cost) for pair in zip(book.need_wh, book.purse, strict=True)]
+    wishes = zip(book.need_wh, book.purse, strict=True)
+    wanted = [affordable_wh(need, purse, unit_cost) for need, purse in wishes]
     volume = min(sum(wanted), sum(book.offer_wh))
     bought, sold = split_exactly(volume, wanted), split_exactly(volume, book.offer_wh)
     return _at_one_price("mid_market_rate", price, sold, bought)
@@ -70,7 +74,7 @@ def uniform_price(book: Book, tariff: Tariff) -> Clearing:
     return _at_one_price("uniform_price", (last_ask - last_bid) // 2, sold, bought)
 
 
-def _cross(bids: Sequence[tuple[int, int]], asks: Sequence[tuple[int, int]]) -> tuple[int, int, int]:
+def _cross(bids: Sequence[_Ranked], asks: Sequence[_Ranked]) -> tuple[int, int, int]:
     """Volume, last matched -bid and last matched ask, from (rank, Wh) pairs; lower rank first."""
     buyers = sorted(pair for pair in bids if pair[1])
     sellers = sorted(pair for pair in asks if pair[1])
@@ -97,7 +101,7 @@ def _cross(bids: Sequence[tuple[int, int]], asks: Sequence[tuple[int, int]]) -> 
     return volume, last_bid, last_ask
 
 
-def _serve(volume: int, orders: Sequence[tuple[int, int]]) -> list[int]:
+def _serve(volume: int, orders: Sequence[_Ranked]) -> list[int]:
     """Wh per order: better ranks in full, the marginal rank shares what is left pro rata."""
     served = [0] * len(orders)
     for rank in sorted({rank for rank, wh in orders if wh}):

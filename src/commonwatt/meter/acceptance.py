@@ -107,16 +107,14 @@ def judge(
     The cheap checks come first, the signature before anything that believes the content, and the
     replay of an accepted record is told apart from a second record under the same number.
     """
-    if len(signed.record) != RECORD_BYTES:
-        return Refused(signed, Reason.UNREADABLE)
-    record = Record.decode(signed.record)
-    if record.version != RECORD_VERSION:
-        return Refused(signed, Reason.VERSION_UNKNOWN)
+    unreadable = _unreadable(signed)
+    if unreadable:
+        return Refused(signed, unreadable)
     if registration is None or last is None:
         return Refused(signed, Reason.METER_UNKNOWN)
     if not verify(registration.public_key, signed):
         return Refused(signed, Reason.SIGNATURE_WRONG)
-    digest = signed.digest
+    record, digest = Record.decode(signed.record), signed.digest
     if digest == last.digest:
         return Duplicate(signed)
     reason = _first_reason(record, registration, last, gate)
@@ -134,6 +132,12 @@ def judge(
         export_wh=record.export_mwh // MWH_PER_WH - last.record.export_mwh // MWH_PER_WH,
         gap=not contiguous,
     )
+
+
+def _unreadable(signed: SignedRecord) -> Reason | None:
+    if len(signed.record) != RECORD_BYTES:
+        return Reason.UNREADABLE
+    return None if signed.record[0] == RECORD_VERSION else Reason.VERSION_UNKNOWN
 
 
 def _first_reason(

@@ -4,6 +4,7 @@ SQLite through SQLAlchemy Core. Each method is one transaction; when it returns,
 the disk. Money and energy are in the bytes of statements, never in columns of their own.
 """
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,9 +127,7 @@ class Database:
     def take_note(self, key: str, value: bytes) -> None:
         """Remember a value under a key, once; a key keeps its first value."""
         with self._transaction() as connection:
-            connection.execute(
-                insert(_note).prefix_with("OR IGNORE").values(key=key, value=value)
-            )
+            connection.execute(insert(_note).prefix_with("OR IGNORE").values(key=key, value=value))
 
     def acknowledge(
         self, start: int, accepted: Iterable[Accepted], refused: Iterable[Refused]
@@ -225,8 +224,8 @@ class Database:
         return kept, refused
 
 
-def _make_durable(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined] - a sqlite3 connection
+def _make_durable(connection: sqlite3.Connection, _record: object) -> None:
+    cursor = connection.cursor()
     # Acknowledged means on the disk, also after a power cut.
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")

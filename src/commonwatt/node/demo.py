@@ -6,8 +6,6 @@ interval after interval as any node would. It can be killed at any moment and go
 
 import contextlib
 import os
-import resource
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -142,11 +140,14 @@ class Demonstration:
         self._told("claiming certificates", 0, 1)
         generator = self._largest_generator(community)
         claimed = claim_best_run(ledger, self._account, FolderFiles(self._folder), generator)
+        self._database.take_note("claim gas", claimed.gas.to_bytes(16))
         self._told("auditing", 0, 1)
         tally = Tally(community)
         found = audit(FolderFiles(self._folder), ledger.facts(), tally)
         rows = self._database.statements()
-        founding_gas = int.from_bytes(self._database.note("founding gas") or b"")
+        once = sum(
+            int.from_bytes(self._database.note(key) or b"") for key in ("founding gas", "claim gas")
+        )
         return Outcome(
             neighbourhood=self.neighbourhood,
             community=community,
@@ -155,7 +156,7 @@ class Demonstration:
             claimed=claimed,
             chain_name=chain.name,
             transactions=chain.connection.nonce(self._account) - founding.first_nonce,
-            gas_total=founding_gas + sum(row.gas or 0 for row in rows) + claimed.gas,
+            gas_total=once + sum(row.gas or 0 for row in rows),
             paid_total=found.paid_total,
             close_seconds=tuple(row.seconds or 0.0 for row in rows),
             duplicates=duplicates,

@@ -262,4 +262,3 @@ class Node:
         kept = len(accepted) == len(records)
         require("acknowledged records stay acceptable", kept, interval=interval.start_text)
         return accepted
-

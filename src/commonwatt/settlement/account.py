@@ -66,8 +66,12 @@ class Position:
     @property
     def bill(self) -> int:
         """What the interval cost the member; below zero it earned."""
-        return self.local_cost + self.supplier_cost + self.fee - self.local_income - (
-            self.supplier_income
+        return (
+            self.local_cost
+            + self.supplier_cost
+            + self.fee
+            - self.local_income
+            - (self.supplier_income)
         )
 
 

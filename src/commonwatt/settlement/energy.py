@@ -24,9 +24,7 @@ class MemberEnergy:
     @property
     def own_wh(self) -> int:
         """Taken and given back within the interval: own use first, it is not traded."""
-        return min(
-            self.imported_wh - self.lump_import_wh, self.exported_wh - self.lump_export_wh
-        )
+        return min(self.imported_wh - self.lump_import_wh, self.exported_wh - self.lump_export_wh)
 
     @property
     def need_wh(self) -> int:

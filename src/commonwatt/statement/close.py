@@ -168,9 +168,7 @@ def close(
     )
     heard = {verdict.record.meter for verdict in accepted}
     silent = tuple(sorted(meter for meter in community.by_meter if meter not in heard))
-    statement = Statement(
-        header, sections, deltas, clearing.trades, settled, certified, silent
-    )
+    statement = Statement(header, sections, deltas, clearing.trades, settled, certified, silent)
     return statement, _next_state(state, accepted, settled, header.anchor)
 
 

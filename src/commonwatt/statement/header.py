@@ -15,6 +15,8 @@ HEADER_VERSION = 1
 _SECTION = "I32s"
 _BODY = Struct(">BBBB8s" + "Q" * 17 + "32s32s32s32s" + _SECTION * 4)
 _TAIL = Struct(">20sQI" + _SECTION)
+_PLAIN = 26
+"""Fields of the body before the roots."""
 BODY_BYTES, TAIL_BYTES = _BODY.size, _TAIL.size
 HEADER_BYTES = BODY_BYTES + TAIL_BYTES
 
@@ -81,7 +83,7 @@ class Header:
     @property
     def body(self) -> bytes:
         """The first 420 bytes."""
-        values = [getattr(self, field.name) for field in fields(self)[:26]]
+        values = [getattr(self, field.name) for field in fields(self)[:_PLAIN]]
         sections = (self.records, self.positions, self.trades, self.adjustments)
         return _BODY.pack(*values, *(part for section in sections for part in section))
 
@@ -107,9 +109,9 @@ class Header:
         if data[0] != HEADER_VERSION:
             raise HeaderUnreadable(f"a header of version {data[0]}; this program reads 1")
         body, tail = _BODY.unpack_from(data), _TAIL.unpack_from(data, BODY_BYTES)
-        plain = body[:26]
-        roots = [SectionRoot(*body[at : at + 2]) for at in range(26, len(body), 2)]
-        return cls(*plain, *roots, *tail[:3], SectionRoot(*tail[3:]))
+        roots = [SectionRoot(*body[at : at + 2]) for at in range(_PLAIN, len(body), 2)]
+        values = [*body[:_PLAIN], *roots, *tail[:3], SectionRoot(*tail[3:])]
+        return cls(*values)
 
 
 def seal_of(header: bytes) -> bytes:

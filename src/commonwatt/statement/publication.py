@@ -219,6 +219,13 @@ def member_folder(member: int) -> str:
     return f"members/{member:03d}"
 
 
+def paths_of(day: str, members: int) -> set[str]:
+    """Every file published about one UTC day."""
+    folders = (member_folder(member) for member in range(members))
+    own = {f"{folder}/{day}.jsonl" for folder in folders}
+    return own | {f"public/{day}.jsonl", f"audit/{day}.inputs.jsonl", f"audit/{day}.leaves.jsonl"}
+
+
 def lines_of(
     community: Community, inputs: Inputs, statement: Statement, transaction: bytes
 ) -> Iterator[Line]:
@@ -294,4 +301,3 @@ def _by_member(
     for index, certificate in enumerate(statement.certified.certificates):
         show(certificate.member, Section.CERTIFICATES, index)
     return [tuple(leaves) for leaves in shown]
-

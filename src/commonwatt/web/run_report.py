@@ -57,9 +57,7 @@ def report_data(plan: Plan, outcome: Outcome) -> ReportData:
         certificates_issued_wh=series("issued_wh"),
         certificates_retired_wh=series("retired_wh"),
         certificates_free_wh=series("free_wh"),
-        members=tuple(
-            _line(outcome, index, member) for index, member in enumerate(tally.members)
-        ),
+        members=tuple(_line(outcome, index, member) for index, member in enumerate(tally.members)),
         grace_s=GRACE_S,
         close_seconds=outcome.close_seconds,
         audit=audit.verdict,

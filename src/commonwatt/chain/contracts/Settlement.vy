@@ -152,23 +152,18 @@ def close(header: Bytes[HEADER_BYTES], deltas: Bytes[DELTAS_BYTES_MAX]):
     assert len(deltas) == unsafe_mul(count, 32), "settlement: not one delta per lane"
     assert sha256(deltas) == extract32(header, 148), "settlement: deltas are not as in the header"
 
-    even: uint256 = 0
-    odd: uint256 = 0
-    bits: uint256 = 0
+    # Sums of the lanes two by two, in three fields of 84 bits: 250 words cannot fill one.
+    sums: uint256 = 0
     word: uint256 = BIAS
     for i: uint256 in range(count, bound=SLOTS_MAX):
         word = convert(extract32(deltas, unsafe_mul(i, 32)), uint256)
-        bits |= word
-        even = unsafe_add(even, word & EVEN_LANES)
-        odd = unsafe_add(odd, word >> LANE_BITS & EVEN_LANES)
-        # Both lanes are below 2**41 (the check of `bits` comes after the loop, and undoes all
-        # of this if it fails), so nothing carries into the neighbour.
+        sums = unsafe_add(sums, unsafe_add(word & EVEN_LANES, word >> LANE_BITS & EVEN_LANES))
+        # A lane holds below 2**41 and so does a change, or this is undone at once: nothing carries
+        # into the neighbouring lane.
         lanes: uint256 = unsafe_sub(unsafe_add(self.slots[i], word), BIAS)
-        if lanes & RANGE_BITS != BIAS:
-            assert lanes & TOO_HIGH_BITS == 0, "settlement: a lane would exceed its limit"
-            raise "settlement: a lane would fall below zero"
+        if word & UNUSED_BITS | lanes & RANGE_BITS != BIAS:
+            self._refuse_lanes(word, lanes)
         self.slots[i] = lanes
-    assert bits & UNUSED_BITS == 0, "settlement: a delta is out of range"
     used: uint256 = members % LANES_PER_SLOT * LANE_BITS
     if used != 0:
         assert word >> used == BIAS >> used, "settlement: a delta for a lane nobody has"
@@ -178,9 +173,8 @@ def close(header: Bytes[HEADER_BYTES], deltas: Bytes[DELTAS_BYTES_MAX]):
     gained: uint256 = settled >> 192
     paid: uint256 = settled >> 128 & U64
     grid: uint256 = settled >> 64 & U64
-    even = unsafe_add(even, odd)
     total: uint256 = unsafe_add(
-        unsafe_add(even & PAIR_MASK, even >> 84 & PAIR_MASK), even >> 168
+        unsafe_add(sums & PAIR_MASK, sums >> 84 & PAIR_MASK), sums >> 168
     )
     # Each of the six lanes of each word carries 2**40 above its change.
     assert unsafe_add(unsafe_add(total, gained), grid) == unsafe_add(
@@ -409,6 +403,17 @@ def _check_header(
         extract32(header, 244) == self.anchors[last_start]
     ), "settlement: previous anchor is not the last one"
     return start, duration, seen
+
+
+@internal
+@pure
+def _refuse_lanes(word: uint256, lanes: uint256):
+    """
+    @notice Say what is wrong with six lanes.
+    """
+    assert word & UNUSED_BITS == 0, "settlement: a delta is out of range"
+    assert lanes & TOO_HIGH_BITS == 0, "settlement: a lane would exceed its limit"
+    raise "settlement: a lane would fall below zero"
 
 
 @internal

@@ -219,6 +219,10 @@ ENGLISH = {
     "source_head": "Data",
     # Kinds of participants.
     "kind_home": "home",
+    "kind_household": "household",
+    "kind_apartments": "apartments",
+    "kind_inn": "inn",
+    "kind_restaurant": "restaurant",
     "kind_flat": "flat",
     "kind_building": "building",
     "kind_business": "business",

@@ -216,6 +216,10 @@ KOREAN = {
     "source_head": "자료 출처",
     # Kinds of participants.
     "kind_home": "주택",
+    "kind_household": "가구",
+    "kind_apartments": "공동주택",
+    "kind_inn": "숙박 시설",
+    "kind_restaurant": "식당",
     "kind_flat": "세대",
     "kind_building": "건물",
     "kind_business": "사업장",

@@ -1,0 +1,79 @@
+"""Foundry's Anvil as a second opinion: finds the program, starts it on a free port, stops it.
+
+It comes as an npm package (`npm install --no-save --prefix .tools @foundry-rs/anvil`). Where it is
+not installed, the tests that need it are skipped and say so.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from commonwatt.chain.connection import Connection
+from commonwatt.chain.errors import ChainUnreachable
+
+PACKAGED = Path("node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil")
+START_SECONDS = 20.0
+DEV_KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+"""The first of the accounts Anvil gives coins to; the same on every machine."""
+
+
+def anvil_program() -> Path | None:
+    """Where Anvil is: COMMONWATT_ANVIL, `.tools` in the project, or the PATH."""
+    named = os.environ.get("COMMONWATT_ANVIL")
+    if named:
+        return Path(named)
+    for folder in Path(__file__).resolve().parents:
+        if (folder / ".tools" / PACKAGED).is_file():
+            return folder / ".tools" / PACKAGED
+    found = shutil.which("anvil")
+    return Path(found) if found else None
+
+
+@contextmanager
+def running_anvil(chain_id: int, *more: str) -> Iterator[str]:
+    """Run Anvil with Osaka rules and free gas while inside; gives its URL.
+
+    Args:
+        chain_id: as in the signatures of the transactions to be sent.
+        more: further options, for example `--block-base-fee-per-gas 7`.
+    """
+    program = anvil_program()
+    if program is None:
+        pytest.skip("Anvil is not installed: npm install --no-save --prefix .tools @foundry-rs/anvil")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    free = ("--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee")
+    command = [
+        str(program), "--quiet", "--host", "127.0.0.1", "--port", str(port), "--hardfork", "osaka",
+        "--chain-id", str(chain_id), "--timestamp", "1700000000", "--gas-limit", "36000000",
+        *(more or free),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _await_answer(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            Connection.http(url)
+        except ChainUnreachable:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

@@ -1,0 +1,60 @@
+"""Signing: every byte as eth-account does it."""
+
+import pytest
+from eth_account import Account as EthAccount
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonwatt.chain.account import Account, Transaction, created_address
+
+keys = st.integers(1, 2**200).map(lambda number: number.to_bytes(32, "big"))
+contracts = st.one_of(st.just(b""), st.binary(min_size=20, max_size=20))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    key=keys,
+    chain_id=st.integers(1, 2**31),
+    nonce=st.integers(0, 2**32),
+    gas=st.integers(21_000, 2**24),
+    to=contracts,
+    data=st.binary(max_size=300),
+    price=st.integers(0, 2**70),
+    tip=st.one_of(st.none(), st.integers(0, 2**40)),
+)
+def test_signatures_are_those_of_eth_account(
+    key: bytes, chain_id: int, nonce: int, gas: int, to: bytes, data: bytes, price: int,
+    tip: int | None,
+) -> None:
+    ours = Account.from_key(key).sign(Transaction(chain_id, nonce, gas, to, data, price, tip))
+    fields = {"nonce": nonce, "gas": gas, "to": to, "data": data, "value": 0, "chainId": chain_id}
+    if tip is None:
+        fields["gasPrice"] = price
+    else:
+        fields |= {"type": 2, "maxFeePerGas": price, "maxPriorityFeePerGas": tip}
+    theirs = EthAccount.sign_transaction(fields, key)
+    assert ours.raw == bytes(theirs.raw_transaction)
+    assert ours.tx_hash == bytes(theirs.hash)
+    assert Account.from_key(key).address == EthAccount.from_key(key).address
+
+
+def test_what_is_not_a_key_is_refused() -> None:
+    for wrong in (b"", bytes(31), bytes(32), b"\xff" * 32):
+        with pytest.raises(ValueError, match="."):
+            Account.from_key(wrong)
+
+
+def test_a_key_is_not_shown() -> None:
+    key = bytes(31) + b"\x07"
+    assert key.hex() not in repr(Account.from_key(key))
+    assert repr(key) not in repr(Account.from_key(key))
+
+
+def test_the_address_of_a_new_contract_is_known_beforehand() -> None:
+    creator = bytes.fromhex("6ac7ea33f8831ea9dcc53393aaa88b25a785dbf0")
+    made = [created_address(creator, nonce).hex() for nonce in (0, 1, 2)]
+    assert made == [
+        "cd234a471b72ba2f1ccf0a70fcaba648a5eecd8d",
+        "343c43a37d37dff08ae8c4a11544c718abb4fcf8",
+        "f778b86fa74e846c4f0a1fbd1335fe81c00a0c91",
+    ]
