@@ -70,7 +70,7 @@ def _await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            Connection.http(url)
+            Connection.http(url).close()
         except ChainUnreachable:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise

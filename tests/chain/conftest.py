@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+# Loaded here, before any test: it raises Python's recursion limit, and hypothesis minds that.
+import ethereum.forks.osaka.fork  # noqa: F401
 import pytest
 
 from commonwatt.chain.connection import Account, Connection

@@ -7,7 +7,8 @@ web3 nor Ethereum's specification.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from commonwatt.chain.account import Account
 from commonwatt.chain.answers import (
@@ -70,6 +71,7 @@ class Connection:
         self._rpc = rpc
         self._embedded = embedded
         self._sleep = sleep
+        self._hang_up: Callable[[], None] = lambda: None
         self.chain_id = int(self.request("eth_chainId"), 16)
         self._sender = Sender(self.request, self.chain_id, free_gas=embedded)
 
@@ -87,7 +89,31 @@ class Connection:
         """
         from commonwatt.chain.http import HttpRpc  # noqa: PLC0415 - not needed for the embedded one
 
-        return cls(HttpRpc(url, timeout=timeout))
+        rpc = HttpRpc(url, timeout=timeout)
+        try:
+            connection = cls(rpc)
+        except BaseException:
+            rpc.close()
+            raise
+        connection._hang_up = rpc.close  # noqa: SLF001 - our own
+        return connection
+
+    def close(self) -> None:
+        """Hang up on a node; an embedded chain is closed by whoever opened it."""
+        self._hang_up()
+
+    def __enter__(self) -> Self:
+        """For use with `with`."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Hang up."""
+        self.close()
 
     def request(self, method: str, *params: object) -> Any:
         """The result of one JSON-RPC request.

@@ -7,7 +7,7 @@
         interval is closed by one call that anchors its statement and pays everybody.
 @dev Six lanes of 42 bits share a storage slot. A lane holds its balance plus 2**40, so bit 40 set
      and bit 41 clear mean 0 <= balance < 2**40, and one mask shows it for all six. The supplier
-     and the grid operator have 96 bits each, in one slot. The sum of all lanes never exceeds
+     and the grid operator have 80 bits each. The sum of all lanes never exceeds
      what the contract holds of the token.
 """
 
@@ -34,7 +34,7 @@ ONES: constant(uint256) = (
     (1 << 0) | (1 << 42) | (1 << 84) | (1 << 126) | (1 << 168) | (1 << 210)
 )
 BIAS: constant(uint256) = ONES << 40
-RANGE_BITS: constant(uint256) = (ONES << 40) | (ONES << 41)
+RANGE_BITS: constant(uint256) = (ONES << 40) | (ONES << 41) | (15 << 252)
 TOO_HIGH_BITS: constant(uint256) = ONES << 41
 UNUSED_BITS: constant(uint256) = (ONES << 41) | (15 << 252)
 LANE_MASK: constant(uint256) = 2**42 - 1
@@ -43,22 +43,20 @@ LANE_LIMIT: constant(uint256) = 2**40
 EVEN_LANES: constant(uint256) = LANE_MASK | (LANE_MASK << 84) | (LANE_MASK << 168)
 PAIR_MASK: constant(uint256) = 2**84 - 1
 
-# The till, one slot: supplier's lane 96 | grid operator's lane 96 | members 24 | flows 40.
-SUPPLIER_AT: constant(uint256) = 160
-GRID_AT: constant(uint256) = 64
-MEMBERS_AT: constant(uint256) = 40
-WIDE_MASK: constant(uint256) = 2**96 - 1
-MEMBERS_MASK: constant(uint256) = 2**24 - 1
-FLOWS_MASK: constant(uint256) = 2**40 - 1
-REST_MASK: constant(uint256) = 2**64 - 1
-
-# The clock, one slot: closer 160 | last start 40 | last duration 16 | flows seen 40.
-CLOSER_AT: constant(uint256) = 96
+# The tally, one slot, written by each close:
+# supplier's lane 80 | grid operator's lane 80 | last start 40 | last duration 16 | flows seen 40.
+SUPPLIER_AT: constant(uint256) = 176
+GRID_AT: constant(uint256) = 96
 START_AT: constant(uint256) = 56
 DURATION_AT: constant(uint256) = 40
+WIDE_MASK: constant(uint256) = 2**80 - 1
 START_MASK: constant(uint256) = 2**40 - 1
 DURATION_MASK: constant(uint256) = 2**16 - 1
-TIMES_MASK: constant(uint256) = 2**96 - 1
+SEEN_MASK: constant(uint256) = 2**40 - 1
+
+# The roster, one slot, only read by a close: closer 160 | members 32 | flows 64.
+CLOSER_AT: constant(uint256) = 96
+MEMBERS_AT: constant(uint256) = 64
 
 # The statement's header: a body, whose hash alone is needed later, and a tail.
 HEADER_BYTES: constant(uint256) = 488
@@ -80,8 +78,8 @@ ledger: public(immutable(bytes8))
 
 roll: public(bytes32)
 anchors: public(HashMap[uint256, bytes32])
-clock: uint256
-till: uint256
+tally: uint256
+roster: uint256
 slots: uint256[SLOTS_MAX]
 
 event CloserChanged:
@@ -139,15 +137,17 @@ def close(header: Bytes[HEADER_BYTES], deltas: Bytes[DELTAS_BYTES_MAX]):
     @param deltas What each lane gains or loses: words of 32 bytes with six lanes each, a lane's
            change plus 2**40, the first lane lowest; lanes nobody has in the last word change by 0.
     """
-    clock: uint256 = self.clock
-    till: uint256 = self.till
-    assert convert(msg.sender, uint256) == clock >> CLOSER_AT, "settlement: caller is not the closer"
+    roster: uint256 = self.roster
+    tally: uint256 = self.tally
+    assert (
+        convert(msg.sender, uint256) == roster >> CLOSER_AT
+    ), "settlement: caller is not the closer"
     start: uint256 = 0
     duration: uint256 = 0
     seen: uint256 = 0
-    start, duration, seen = self._check_header(header, clock, till & FLOWS_MASK)
+    start, duration, seen = self._check_header(header, tally, roster & U64)
 
-    members: uint256 = till >> MEMBERS_AT & MEMBERS_MASK
+    members: uint256 = roster >> MEMBERS_AT & U32
     count: uint256 = unsafe_add(members, LANES_PER_SLOT - 1) // LANES_PER_SLOT
     assert len(deltas) == unsafe_mul(count, 32), "settlement: not one delta per lane"
     assert sha256(deltas) == extract32(header, 148), "settlement: deltas are not as in the header"
@@ -158,10 +158,10 @@ def close(header: Bytes[HEADER_BYTES], deltas: Bytes[DELTAS_BYTES_MAX]):
     for i: uint256 in range(count, bound=SLOTS_MAX):
         word = convert(extract32(deltas, unsafe_mul(i, 32)), uint256)
         sums = unsafe_add(sums, unsafe_add(word & EVEN_LANES, word >> LANE_BITS & EVEN_LANES))
-        # A lane holds below 2**41 and so does a change, or this is undone at once: nothing carries
-        # into the neighbouring lane.
+        # If all six lanes are in range after it, the word was six changes and nothing carried:
+        # it is the difference of two words whose lanes are in range, and there is only one.
         lanes: uint256 = unsafe_sub(unsafe_add(self.slots[i], word), BIAS)
-        if word & UNUSED_BITS | lanes & RANGE_BITS != BIAS:
+        if lanes & RANGE_BITS != BIAS:
             self._refuse_lanes(word, lanes)
         self.slots[i] = lanes
     used: uint256 = members % LANES_PER_SLOT * LANE_BITS
@@ -180,14 +180,15 @@ def close(header: Bytes[HEADER_BYTES], deltas: Bytes[DELTAS_BYTES_MAX]):
     assert unsafe_add(unsafe_add(total, gained), grid) == unsafe_add(
         unsafe_mul(count, LANES_PER_SLOT * LANE_LIMIT), paid
     ), "settlement: deltas do not sum to zero"
-    self.till = self._pay_wide(till, gained, paid, grid)
-
     anchor: bytes32 = sha256(
         concat(sha256(slice(header, 0, BODY_BYTES)), slice(header, BODY_BYTES, TAIL_BYTES))
     )
     self.anchors[start] = anchor
-    self.clock = (
-        clock >> CLOSER_AT << CLOSER_AT | start << START_AT | duration << DURATION_AT | seen
+    self.tally = (
+        self._pay_wide(tally, gained, paid, grid)
+        | start << START_AT
+        | duration << DURATION_AT
+        | seen
     )
     log Closed(
         start=start,
@@ -211,7 +212,7 @@ def deposit(lane: uint256, amount: uint256):
     assert amount != 0, "settlement: amount is zero"
     assert amount <= WIDE_MASK, "settlement: amount too large"
     if lane < SUPPLIER_LANE:
-        assert lane < self.till >> MEMBERS_AT & MEMBERS_MASK, "settlement: no such lane"
+        assert lane < self.roster >> MEMBERS_AT & U32, "settlement: no such lane"
     held: uint256 = self._balance(lane)
     self._set_balance(lane, held + amount)
     self._count_flow(lane, msg.sender, convert(amount, int256))
@@ -274,13 +275,13 @@ def keep_up(members: uint256, roll: bytes32):
     """
     assert msg.sender == registry, "settlement: caller is not the registry"
     assert members <= MEMBERS_MAX, "settlement: community is full"
-    till: uint256 = self.till
-    opened: uint256 = till >> MEMBERS_AT & MEMBERS_MASK
+    roster: uint256 = self.roster
+    opened: uint256 = roster >> MEMBERS_AT & U32
     first: uint256 = (opened + LANES_PER_SLOT - 1) // LANES_PER_SLOT
     last: uint256 = (members + LANES_PER_SLOT - 1) // LANES_PER_SLOT
     for i: uint256 in range(first, last, bound=SLOTS_MAX):
         self.slots[i] = BIAS
-    self.till = till & ~(MEMBERS_MASK << MEMBERS_AT) | members << MEMBERS_AT
+    self.roster = roster & ~(U32 << MEMBERS_AT) | members << MEMBERS_AT
     self.roll = roll
     log MembershipChanged(members=members, roll=roll)
 
@@ -292,7 +293,7 @@ def balance_of(lane: uint256) -> uint256:
     @notice Ledger units in a lane; zero for a lane nobody has.
     @param lane Member index, or 2**32 for the supplier, 2**32 + 1 for the grid operator.
     """
-    if lane < SUPPLIER_LANE and lane >= self.till >> MEMBERS_AT & MEMBERS_MASK:
+    if lane < SUPPLIER_LANE and lane >= self.roster >> MEMBERS_AT & U32:
         return 0
     return self._balance(lane)
 
@@ -304,7 +305,7 @@ def lane_words() -> DynArray[uint256, SLOTS_MAX]:
     @notice All members' lanes as they are stored: six to a word, each plus 2**40.
     """
     words: DynArray[uint256, SLOTS_MAX] = []
-    members: uint256 = self.till >> MEMBERS_AT & MEMBERS_MASK
+    members: uint256 = self.roster >> MEMBERS_AT & U32
     for i: uint256 in range((members + LANES_PER_SLOT - 1) // LANES_PER_SLOT, bound=SLOTS_MAX):
         words.append(self.slots[i])
     return words
@@ -316,7 +317,7 @@ def members() -> uint256:
     """
     @notice How many lanes are open.
     """
-    return self.till >> MEMBERS_AT & MEMBERS_MASK
+    return self.roster >> MEMBERS_AT & U32
 
 
 @external
@@ -325,7 +326,7 @@ def flows() -> uint256:
     """
     @notice How many deposits and withdrawals there have been; the last one's number.
     """
-    return self.till & FLOWS_MASK
+    return self.roster & U64
 
 
 @external
@@ -334,7 +335,7 @@ def closer() -> address:
     """
     @notice Who closes intervals; zero until the community is founded.
     """
-    return convert(convert(self.clock >> CLOSER_AT, uint160), address)
+    return convert(convert(self.roster >> CLOSER_AT, uint160), address)
 
 
 @external
@@ -343,25 +344,25 @@ def last() -> (uint256, uint256, bytes32, uint256):
     """
     @notice The last closed interval: start, duration, anchor, and the flows it had seen.
     """
-    clock: uint256 = self.clock
-    start: uint256 = clock >> START_AT & START_MASK
+    tally: uint256 = self.tally
+    start: uint256 = tally >> START_AT & START_MASK
     return (
         start,
-        clock >> DURATION_AT & DURATION_MASK,
+        tally >> DURATION_AT & DURATION_MASK,
         self.anchors[start],
-        clock & FLOWS_MASK,
+        tally & SEEN_MASK,
     )
 
 
 @internal
 @view
 def _check_header(
-    header: Bytes[HEADER_BYTES], clock: uint256, flows: uint256
+    header: Bytes[HEADER_BYTES], tally: uint256, flows: uint256
 ) -> (uint256, uint256, uint256):
     """
     @notice Refuse a header that is not this community's next one.
     @param header The header.
-    @param clock The clock's slot.
+    @param tally What the last close left.
     @param flows Deposits and withdrawals until now.
     @return Start, duration and the flows the statement has seen.
     """
@@ -378,9 +379,9 @@ def _check_header(
     assert place >> 96 == convert(self, uint256), "settlement: header is for another community"
     start: uint256 = place >> 32 & U64
     duration: uint256 = place & U32
-    last_start: uint256 = clock >> START_AT & START_MASK
+    last_start: uint256 = tally >> START_AT & START_MASK
     assert (
-        start >= unsafe_add(last_start, clock >> DURATION_AT & DURATION_MASK)
+        start >= unsafe_add(last_start, tally >> DURATION_AT & DURATION_MASK)
     ), "settlement: interval already closed"
     assert (
         duration >= DURATION_MIN and duration <= DURATION_MAX
@@ -397,7 +398,7 @@ def _check_header(
     # 140 flows 8 | 148 hash of the deltas 32 | 180 roll 32 | 244 previous anchor 32
     seen: uint256 = convert(extract32(header, 116), uint256) & U64
     assert seen <= flows, "settlement: header counts flows that were not"
-    assert seen >= clock & FLOWS_MASK, "settlement: header forgets flows already seen"
+    assert seen >= tally & SEEN_MASK, "settlement: header forgets flows already seen"
     assert extract32(header, 180) == self.roll, "settlement: roll is not the registry's"
     assert (
         extract32(header, 244) == self.anchors[last_start]
@@ -418,18 +419,18 @@ def _refuse_lanes(word: uint256, lanes: uint256):
 
 @internal
 @pure
-def _pay_wide(till: uint256, gained: uint256, paid: uint256, grid: uint256) -> uint256:
+def _pay_wide(tally: uint256, gained: uint256, paid: uint256, grid: uint256) -> uint256:
     """
-    @notice The till after the supplier and the grid operator are paid.
+    @notice The supplier's and the grid operator's part of the tally after they are paid.
     """
-    balance: uint256 = unsafe_add(till >> SUPPLIER_AT, gained)
+    balance: uint256 = unsafe_add(tally >> SUPPLIER_AT, gained)
     assert balance >= paid, "settlement: a lane would fall below zero"
     balance = unsafe_sub(balance, paid)
-    grid_balance: uint256 = unsafe_add(till >> GRID_AT & WIDE_MASK, grid)
+    grid_balance: uint256 = unsafe_add(tally >> GRID_AT & WIDE_MASK, grid)
     assert (
         balance <= WIDE_MASK and grid_balance <= WIDE_MASK
     ), "settlement: a lane would exceed its limit"
-    return balance << SUPPLIER_AT | grid_balance << GRID_AT | till & REST_MASK
+    return balance << SUPPLIER_AT | grid_balance << GRID_AT
 
 
 @internal
@@ -437,7 +438,7 @@ def _set_closer(closer: address):
     """
     @notice Change the closer and say so.
     """
-    self.clock = convert(closer, uint256) << CLOSER_AT | self.clock & TIMES_MASK
+    self.roster = convert(closer, uint256) << CLOSER_AT | self.roster & (2**96 - 1)
     log CloserChanged(closer=closer)
 
 
@@ -446,9 +447,9 @@ def _count_flow(lane: uint256, account: address, amount: int256):
     """
     @notice Number a payment in or out, so that a statement can say which it has seen.
     """
-    till: uint256 = unsafe_add(self.till, 1)
-    self.till = till
-    log Moved(flow=till & FLOWS_MASK, lane=lane, account=account, amount=amount)
+    roster: uint256 = unsafe_add(self.roster, 1)
+    self.roster = roster
+    log Moved(flow=roster & U64, lane=lane, account=account, amount=amount)
 
 
 @internal
@@ -471,9 +472,9 @@ def _balance(lane: uint256) -> uint256:
     @notice Units in an open lane.
     """
     if lane == SUPPLIER_LANE:
-        return self.till >> SUPPLIER_AT
+        return self.tally >> SUPPLIER_AT
     if lane == GRID_LANE:
-        return self.till >> GRID_AT & WIDE_MASK
+        return self.tally >> GRID_AT & WIDE_MASK
     assert lane < MEMBERS_MAX, "settlement: no such lane"
     word: uint256 = self.slots[lane // LANES_PER_SLOT]
     # An open lane always has its 2**40 added, so this cannot go below zero.
@@ -488,7 +489,7 @@ def _set_balance(lane: uint256, balance_: uint256):
     if lane == SUPPLIER_LANE or lane == GRID_LANE:
         assert balance_ <= WIDE_MASK, "settlement: a lane would exceed its limit"
         at: uint256 = SUPPLIER_AT if lane == SUPPLIER_LANE else GRID_AT
-        self.till = self.till & ~(WIDE_MASK << at) | balance_ << at
+        self.tally = self.tally & ~(WIDE_MASK << at) | balance_ << at
     else:
         assert balance_ < LANE_LIMIT, "settlement: a lane would exceed its limit"
         slot: uint256 = lane // LANES_PER_SLOT

@@ -61,7 +61,11 @@ class Producer:
         self.world.undo()
 
     def call(self, timestamp: int, **message: Any) -> Answer:
-        """Run a message (see `Engine.call`) against the latest state and throw it away."""
+        """Run a message (see `Engine.call`) against the latest state and throw it away.
+
+        It sees the number of the head, but the time of a block made now: between two intervals
+        the head may be a quarter of an hour old.
+        """
         return self._engine.call(self._context(self.head.number, timestamp), **message)
 
     def account(self, address: bytes) -> tuple[int, int, bytes]:
@@ -77,4 +81,6 @@ class Producer:
         self._recent.append(Bytes32(block.hash))
 
     def _context(self, number: int, timestamp: int) -> BlockContext:
-        return BlockContext(number, timestamp, list(self._recent))
+        # A call runs in the head itself, whose own hash no contract could know in there.
+        before = list(self._recent)[: -1 if number == self.head.number else None]
+        return BlockContext(number, timestamp, before)

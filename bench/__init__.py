@@ -1,0 +1,16 @@
+"""The figures of one machine beside their targets: `python -m bench` from the repository's root.
+
+Nothing here is a test: it always exits with 0 and marks what misses its target. What is measured
+runs in child processes, so that no figure pays for another one's imports, memory or caches.
+
+| module | measures |
+|---|---|
+| `day` | the suburb's day: `commonwatt demo`, `commonwatt audit`, `commonwatt --help` |
+| `recompute` | the audit alone, inside a process that has everything loaded (a child) |
+| `signatures` | batch verification against the bare curve operation (a child) |
+| `gas` | `close`, `claim` and `claim_run`, and the contracts' sizes (a child) |
+| `restart` | opening ten days' journal, after a clean close and after a kill |
+| `reopen`, `crash` | the restart itself, and the kill before it (children) |
+| `community` | communities on an embedded chain that close made-up intervals |
+| `child`, `figure`, `table` | running and measuring a process; a result; the table |
+"""

@@ -1,0 +1,107 @@
+"""The main job through the real command line."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commandline import Answer, anchors, commonwatt
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "days.json"
+SHARED_HOMES = (
+    Path(__file__).parents[3] / "shared" / "data" / "citylearn2022_17homes_hourly.csv.gz"
+)
+PROMISED = {
+    "scenario", "participants", "meters", "intervals", "records", "rejected", "generation_wh",
+    "consumption_wh", "exported_wh", "imported_wh", "local_wh", "certificates_issued_wh",
+    "certificates_retired_wh", "certificates_free_wh", "paid_total", "transactions", "gas_total",
+    "close_seconds_p50", "close_seconds_p99", "cpu_seconds", "peak_rss_mb", "root", "audit",
+}  # fmt: skip
+
+
+def test_json_prints_one_object_with_every_promised_figure(village: tuple[Path, Answer]) -> None:
+    _, answer = village
+    summary = answer.json
+    assert set(summary) >= PROMISED
+    assert summary["audit"] == "ok"
+    assert summary["participants"] == 13
+    assert summary["records"] == summary["meters"] * summary["intervals"]
+
+
+def test_certificates_are_issued_once_and_never_beyond_sun_or_export(
+    village: tuple[Path, Answer],
+) -> None:
+    summary = village[1].json
+    issued = summary["certificates_issued_wh"]
+    assert issued == summary["certificates_retired_wh"] + summary["certificates_free_wh"]
+    assert 0 < issued <= min(summary["generation_wh"], summary["exported_wh"])
+    assert summary["certificates_retired_wh"] <= summary["local_wh"]
+
+
+def test_the_summary_for_a_person_ends_with_the_report(tmp_path: Path, street_file: Path) -> None:
+    answer = commonwatt("demo", "--homes", street_file, "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    assert re.search(r"^audit +ok$", answer.out, re.MULTILINE)
+    report = re.search(r"^report +(\S+)$", answer.out, re.MULTILINE)
+    assert report is not None
+    page = Path(report[1]).read_text()
+    assert "Home 01" in page
+    assert "이웃" in page
+
+
+def test_a_second_run_without_out_replaces_the_first(tmp_path: Path, street_file: Path) -> None:
+    def run() -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-m", "commonwatt.cli.main", "demo", "--homes", street_file, "--json"],
+            capture_output=True, text=True, cwd=tmp_path, check=False,
+        )  # fmt: skip
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    first, second = run(), run()
+    assert (first.code, second.code) == (0, 0), second.err
+    assert first.json["root"] == second.json["root"]
+
+
+def test_records_in_another_order_in_another_process_give_the_same_roots(
+    tmp_path: Path, street_file: Path, street_run: Path
+) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\n"
+        "from commonwatt.node.demo import Demonstration\n"
+        "from commonwatt.node.plan import load_plan, save_plan\n"
+        "plan = load_plan(Path(sys.argv[1]))\nout = Path(sys.argv[2])\n"
+        "save_plan(plan, out)\n"
+        "Demonstration(plan, out).run(shuffled_by=2016)\n"
+    )
+    other = tmp_path / "other"
+    subprocess.run([sys.executable, "-c", program, street_run, other], check=True)
+    assert anchors(other) == anchors(street_run)
+    published = [p for top in ("public", "members", "audit") for p in (other / top).rglob("*.json*")]
+    assert len(published) > 8
+    for path in published:
+        assert path.read_bytes() == (street_run / path.relative_to(other)).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["village", "suburb", "town_by_auction"])
+def test_reference_days_keep_their_roots(tmp_path: Path, name: str) -> None:
+    day = json.loads(VECTORS.read_text())[name]
+    answer = commonwatt("demo", *day["options"], "--out", tmp_path / "run", "--json")
+    assert answer.code == 0, answer.err
+    found = anchors(tmp_path / "run")
+    assert {str(start): anchor for start, anchor in found.items()} == day["anchors"]
+
+
+def test_seventeen_real_homes_trade_by_the_hour(tmp_path: Path) -> None:
+    if not SHARED_HOMES.exists():
+        pytest.skip("the 17 real homes are not beside this checkout")
+    answer = commonwatt(
+        "demo", "--homes", SHARED_HOMES, "--start", "2016-08-02", "--days", "1",
+        "--out", tmp_path / "run", "--json",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    summary = answer.json
+    assert (summary["participants"], summary["intervals"], summary["interval_s"]) == (17, 24, 3600)
+    assert summary["audit"] == "ok"
+    assert summary["local_wh"] > 0

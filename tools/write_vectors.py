@@ -1,0 +1,41 @@
+"""Write the anchors of the reference days that the tests compare with.
+
+Run it only after a deliberate change of what a statement's bytes are, and say so in CHANGELOG.md.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+DAYS = {
+    "village": ["--scenario", "village"],
+    "suburb": ["--scenario", "suburb"],
+    "town_by_auction": ["--scenario", "town", "--start", "2016-04-10", "--rule", "uniform_price"],
+}
+
+
+def main() -> None:
+    """Run each day and keep its anchors."""
+    from commandline import anchors  # noqa: PLC0415 - after the path is set
+
+    vectors = {}
+    for name, options in DAYS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "run"
+            command = [sys.executable, "-m", "commonwatt.cli.main", "demo", *options]
+            subprocess.run([*command, "--out", str(out)], check=True)  # noqa: S603 - our own words
+            found = {str(start): anchor for start, anchor in anchors(out).items()}
+            vectors[name] = {"options": options, "anchors": found}
+    path = ROOT / "tests" / "vectors" / "days.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(vectors, indent=1) + "\n")
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
