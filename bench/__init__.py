@@ -12,5 +12,6 @@ runs in child processes, so that no figure pays for another one's imports, memor
 | `restart` | opening ten days' journal, after a clean close and after a kill |
 | `reopen`, `crash` | the restart itself, and the kill before it (children) |
 | `community` | communities on an embedded chain that close made-up intervals |
+| `generator` | a roof in one of them that is certified and claims |
 | `child`, `figure`, `table` | running and measuring a process; a result; the table |
 """

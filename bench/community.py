@@ -19,12 +19,14 @@ from commonwatt.statement.close import packed_deltas
 from commonwatt.statement.header import HEADER_VERSION, Header, SectionRoot
 
 INTERVAL_S = 900
-FIRST_START = 1_466_460_000
-"""2016-06-20T22:00:00Z: a summer day of the scenarios begins."""
+FIRST_START = 1_466_461_800
+"""2016-06-20T22:30:00Z: the first of six intervals whose units share a slot of their holder."""
 
 LOCAL_PRICE = (TARIFF.retail + TARIFF.feed_in) // 2
 MEAN_TAKEN_WH, MOST_GIVEN_WH = 150.0, 2_000
 PRODUCERS_PERCENT, LOCAL_PERCENT, PERCENT = 30, 50, 100
+"""At a summer's noon; at night nobody gives."""
+
 ADVANCE, RESERVE = EURO.amount("10"), EURO.amount("100")
 NOBODY = SectionRoot(0, sha256(b"").digest())
 
@@ -36,6 +38,7 @@ class Closer:
         """Go on where the community stands; `account` is its closer."""
         self.ledger = ledger
         self._account = account
+        self.producers_percent = PRODUCERS_PERCENT
         self._random = random.Random(seed)  # noqa: S311 - amounts, not secrets
         self._roll = ledger.roll()
         self._balances = list(ledger.balances())
@@ -67,7 +70,7 @@ class Closer:
         """What one member gains or loses, and the grid fee in it."""
         draw = self._random
         local = draw.randrange(PERCENT) < LOCAL_PERCENT
-        if draw.randrange(PERCENT) < PRODUCERS_PERCENT:
+        if draw.randrange(PERCENT) < self.producers_percent:
             return draw.randrange(MOST_GIVEN_WH) * (LOCAL_PRICE if local else TARIFF.feed_in), 0
         taken_wh = int(draw.expovariate(1 / MEAN_TAKEN_WH))
         price = LOCAL_PRICE if local else TARIFF.retail

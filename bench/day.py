@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from bench.child import Ran, commonwatt, module
-from bench.figure import Figure, Section, median_of
+from bench.figure import Figure, Section
 
 DAY_CPU_SECONDS_MAX, DAY_PEAK_MB_MAX, CLOSE_P99_SECONDS_MAX = 10.0, 300.0, 0.2
 AUDIT_CPU_SECONDS_MAX = 2.0
@@ -29,7 +29,7 @@ def measure(folder: Path, runs: int) -> list[Section]:
     days = [commonwatt("demo", "--json", "--out", out) for out in folders]
     audits = [commonwatt("audit", out) for out in folders]
     inside = [module("recompute", out) for out in folders]
-    return [_day(days), _audit(audits, inside), _help()]
+    return [_day(days), _audit(audits, inside)]
 
 
 def _day(days: list[Ran]) -> Section:
@@ -43,11 +43,11 @@ def _day(days: list[Ran]) -> Section:
     figures = (
         Figure(
             name="day_cpu_seconds",
-            what="sign, verify, settle on chain, publish, audit",
+            what="sign, verify, settle, publish, audit",
             unit="CPU s",
             target=DAY_CPU_SECONDS_MAX,
             cpu_seconds=sum(cpu),
-            **median_of(cpu),
+            runs=tuple(cpu),
         ),
         Figure(
             name="day_peak_mb",
@@ -55,22 +55,22 @@ def _day(days: list[Ran]) -> Section:
             unit="MB",
             target=DAY_PEAK_MB_MAX,
             digits=0,
-            **median_of([day.peak_mb for day in days]),
+            runs=tuple(day.peak_mb for day in days),
         ),
         Figure(
             name="close_p99_seconds",
-            what="one interval, gate to paid: 99th percentile",
+            what="one interval, gate to paid: p99",
             unit="s",
             target=CLOSE_P99_SECONDS_MAX,
             digits=3,
-            **median_of([summary.close_seconds_p99 for summary in told]),
+            runs=tuple(summary.close_seconds_p99 for summary in told),
         ),
         Figure(
             name="close_p50_seconds",
             what="the same: median",
             unit="s",
             digits=3,
-            **median_of([summary.close_seconds_p50 for summary in told]),
+            runs=tuple(summary.close_seconds_p50 for summary in told),
         ),
     )
     return Section(title, figures)
@@ -86,21 +86,22 @@ def _audit(audits: list[Ran], inside: list[Ran]) -> Section:
             unit="CPU s",
             target=AUDIT_CPU_SECONDS_MAX,
             cpu_seconds=sum(whole),
-            **median_of(whole),
+            runs=tuple(whole),
         ),
         Figure(
             name="audit_inside_cpu_seconds",
-            what="the same without starting and imports",
+            what="the same without start and imports",
             unit="CPU s",
             target=AUDIT_CPU_SECONDS_MAX,
             cpu_seconds=sum(ran.cpu_seconds for ran in inside),
-            **median_of(alone),
+            runs=tuple(alone),
         ),
     )
     return Section("audit of that day: open the chain, recompute and compare everything", figures)
 
 
-def _help() -> Section:
+def measure_help() -> list[Section]:
+    """Ask the command for its commands."""
     runs = [commonwatt("--help") for _ in range(HELP_RUNS)]
     cpu = [ran.cpu_seconds for ran in runs]
     figures = (
@@ -110,14 +111,14 @@ def _help() -> Section:
             unit="CPU s",
             target=HELP_SECONDS_MAX,
             cpu_seconds=sum(cpu),
-            **median_of(cpu),
+            runs=tuple(cpu),
         ),
         Figure(
             name="help_seconds",
             what="the same by the clock",
             unit="s",
             target=HELP_SECONDS_MAX,
-            **median_of([ran.wall_seconds for ran in runs]),
+            runs=tuple(ran.wall_seconds for ran in runs),
         ),
     )
-    return Section("the first answer", figures)
+    return [Section("the first answer", figures)]

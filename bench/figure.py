@@ -1,12 +1,11 @@
 """A figure: what was measured, how much it was, how much it may be."""
 
 import statistics
-from collections.abc import Callable, Sequence
 
 import msgspec
 
 
-class Figure(msgspec.Struct, frozen=True):
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the table."""
 
     name: str
@@ -14,36 +13,33 @@ class Figure(msgspec.Struct, frozen=True):
     what: str
     """For people."""
     unit: str
-    value: float | None
-    """The median where there are several runs; None if the measurement failed."""
+    runs: tuple[float, ...]
+    """Every run, in order: one where the figure is exact, none where the measurement failed."""
     target: float | None = None
     at_least: bool = False
     """Whether the target is the least instead of the most."""
-    runs: tuple[float, ...] = ()
-    """Every run, in order; empty where the figure is exact."""
     digits: int = 2
+    """Decimals to show."""
     cpu_seconds: float | None = None
-    """What taking this figure and those below it cost, user and system time."""
+    """What taking this figure cost, and those below it without their own: user and system time."""
     failure: str | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The median of the runs."""
+        return statistics.median(self.runs) if self.runs else None
 
     @property
     def verdict(self) -> str:
         """`ok`, `above` or `below` the target, `failed`, or nothing without a target."""
-        if self.value is None:
+        value = self.value
+        if value is None:
             return "failed"
         if self.target is None:
             return ""
         if self.at_least:
-            return "ok" if self.value >= self.target else "below"
-        return "ok" if self.value <= self.target else "above"
-
-
-def median_of(
-    runs: Sequence[float], measure: Callable[[float], float] = lambda run: run
-) -> dict[str, object]:
-    """The `value` and `runs` of a figure that was taken several times."""
-    taken = tuple(map(measure, runs))
-    return {"value": statistics.median(taken), "runs": taken}
+            return "ok" if value >= self.target else "below"
+        return "ok" if value <= self.target else "above"
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -55,4 +51,4 @@ class Section(msgspec.Struct, frozen=True):
 
 def failed(name: str, what: str, why: str) -> Figure:
     """The line of a measurement that did not come to an end."""
-    return Figure(name=name, what=what, unit="", value=None, failure=why)
+    return Figure(name=name, what=what, unit="", runs=(), failure=why)

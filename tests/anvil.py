@@ -46,7 +46,9 @@ def running_anvil(chain_id: int, *more: str) -> Iterator[str]:
     """
     program = anvil_program()
     if program is None:
-        pytest.skip("Anvil is not installed: npm install --no-save --prefix .tools @foundry-rs/anvil")
+        pytest.skip(
+            "Anvil is not installed: npm install --no-save --prefix .tools @foundry-rs/anvil"
+        )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,8 +1,9 @@
 """A small street in memory: members, meters and a chain that is only facts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from io import BytesIO
 
 from commonwatt.audit.facts import (
     SUPPLIER_LANE,
@@ -63,24 +64,31 @@ class SimulatedMeter:
         )
         return record._replace(**changes)  # type: ignore[arg-type]
 
-    def _sign(self, time_end: int) -> SignedRecord:
-        signed = self.key.sign(self.record(time_end).encode())
+    def _sign(self, time_end: int, **changes: object) -> SignedRecord:
+        signed = self.key.sign(self.record(time_end, **changes).encode())
         self.sequence, self.previous = self.sequence + 1, signed.digest
         return signed
 
-    def measure(self, time_end: int, import_mwh: int = 0, export_mwh: int = 0) -> SignedRecord:
-        """Count some energy and sign."""
+    def measure(
+        self, time_end: int, import_mwh: int = 0, export_mwh: int = 0, **changes: object
+    ) -> SignedRecord:
+        """Count some energy and sign; `changes` are to other fields of the record."""
         self.import_mwh += import_mwh
         self.export_mwh += export_mwh
-        return self._sign(time_end)
+        return self._sign(time_end, **changes)
 
 
 @dataclass
 class Street:
-    """`members` homes with a grid meter each, and a PV meter for the first `producers`."""
+    """`members` homes with a grid meter each; the first `producers` have roofs and batteries.
+
+    Each producer has `roofs` PV meters; the first `batteries` producers have a battery's meter.
+    """
 
     members: int = 3
     producers: int = 1
+    roofs: int = 1
+    batteries: int = 0
     rule: str = "mid_market_rate"
     balance: int = 10 * EURO
     supplier: int = 1_000 * EURO
@@ -92,12 +100,21 @@ class Street:
 
     def __post_init__(self) -> None:
         self.grid = [SimulatedMeter(f"grid {n}", self.start.start) for n in range(self.members)]
-        self.solar = [SimulatedMeter(f"solar {n}", self.start.start) for n in range(self.producers)]
+        roofs = self.producers * self.roofs
+        self.solar = [SimulatedMeter(f"solar {n}", self.start.start) for n in range(roofs)]
+        self.stores = [
+            SimulatedMeter(f"store {n}", self.start.start) for n in range(self.batteries)
+        ]
         registrations = [
-            _registration(meter, n, Role.GRID, NO_SOURCE) for n, meter in enumerate(self.grid)
-        ] + [
-            _registration(meter, n, Role.GENERATION, SOLAR_ROOFTOP)
-            for n, meter in enumerate(self.solar)
+            *(registration(meter, n, Role.GRID, NO_SOURCE) for n, meter in enumerate(self.grid)),
+            *(
+                registration(meter, n // self.roofs, Role.GENERATION, SOLAR_ROOFTOP)
+                for n, meter in enumerate(self.solar)
+            ),
+            *(
+                registration(meter, n, Role.STORAGE, NO_SOURCE)
+                for n, meter in enumerate(self.stores)
+            ),
         ]
         self.community = Community(
             chain=CHAIN,
@@ -127,19 +144,29 @@ class Street:
         self.files[REGISTER_PATH] = register_bytes(self.community.registrations)
 
     def measure(
-        self, taken: Sequence[int], given: Sequence[int], made: Sequence[int] = ()
+        self,
+        taken: Sequence[int],
+        given: Sequence[int],
+        made: Sequence[int] = (),
+        stored: Sequence[int] = (),
     ) -> list[SignedRecord]:
-        """Each meter's record for the open interval, from whole Wh."""
+        """Each meter's record for the open interval, from whole Wh.
+
+        `made` is by roof; `stored` by battery, above zero what was charged. Roofs and batteries
+        that are not named say nothing.
+        """
         end = self.interval.end
         pairs = zip(self.grid, taken, given, strict=True)
-        records = [meter.measure(end, wh_in * 1000, wh_out * 1000) for meter, wh_in, wh_out in pairs]
+        records = [
+            meter.measure(end, wh_in * 1000, wh_out * 1000) for meter, wh_in, wh_out in pairs
+        ]
         for meter, wh in zip(self.solar, made, strict=False):
             records.append(meter.measure(end, 0, wh * 1000))
+        for meter, wh in zip(self.stores, stored, strict=False):
+            records.append(meter.measure(end, max(wh, 0) * 1000, max(-wh, 0) * 1000))
         return records
 
-    def inputs(
-        self, records: Sequence[SignedRecord], limits: Sequence[Limits] = ()
-    ) -> Inputs:
+    def inputs(self, records: Sequence[SignedRecord], limits: Sequence[Limits] = ()) -> Inputs:
         """The open interval's inputs from a batch of records."""
         gate = Gate(CHAIN.ledger, self.interval, self.interval.end)
         verdicts = judge_batch(records, self.community.by_meter, self.state.standings, gate)
@@ -155,9 +182,7 @@ class Street:
             salt_key=day_salt_key(b"secret", self.interval.start),
         )
 
-    def close(
-        self, records: Sequence[SignedRecord], limits: Sequence[Limits] = ()
-    ) -> Statement:
+    def close(self, records: Sequence[SignedRecord], limits: Sequence[Limits] = ()) -> Statement:
         """Close the open interval, publish it, and go on to the next."""
         inputs = self.inputs(records, limits)
         statement, self.state = close(self.community, self.constitution, self.state, inputs)
@@ -207,11 +232,15 @@ class MemoryFiles:
     def paths(self) -> frozenset[str]:
         return frozenset(self._files)
 
-    def lines(self, path: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
-        return iter(self._files[path].splitlines(keepends=True))
+    def lines(self, path: str) -> Iterator[bytes]:
+        # Like an open file: a line ends with a line feed, and with nothing else.
+        return iter(BytesIO(self._files[path]))
 
 
-def _registration(meter: SimulatedMeter, member: int, role: Role, source: int) -> Registration:
+def registration(
+    meter: SimulatedMeter, member: int, role: Role, source: int, *, direct: bool = False
+) -> Registration:
+    """A meter as the street registered it."""
     return Registration(
         public_key=meter.key.public_key,
         member=member,
@@ -220,6 +249,6 @@ def _registration(meter: SimulatedMeter, member: int, role: Role, source: int) -
         rated_w=30_000,
         first_day=16_973,
         zone="DE-LU",
-        direct=False,
+        direct=direct,
         opening=meter.opening,
     )

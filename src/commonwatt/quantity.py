@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import NewType
 
 from commonwatt.errors import InputError
@@ -26,6 +27,10 @@ TIME_MAX = 2**37
 """No time we read is later: some four thousand years from 1970."""
 PRICE_PER_WH_MAX = 10**12
 """No price above this: products of a price and an energy stay below 2**128."""
+DECIMALS_MIN, DECIMALS_MAX = 3, 18
+"""A price per kWh has three decimals fewer than an amount; no token has more than 18."""
+NUMBER_TEXT_MAX = 60
+"""No price or amount needs more characters."""
 
 
 class NotANumber(InputError):
@@ -34,6 +39,10 @@ class NotANumber(InputError):
 
 class BadInterval(InputError):
     """A time or length that no interval can have."""
+
+
+class CurrencyUnusable(InputError):
+    """A currency with so few or so many decimals that no ledger can count in it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,10 +65,12 @@ class Interval:
             raise BadInterval(
                 f"an interval of {self.duration} s: use 60 to 3600 s that divide the hour"
             )
-        if self.start < 0 or self.start % self.duration:
+        if self.start % self.duration:
             raise BadInterval(
                 f"an interval of {self.duration} s cannot start at {self.start}: it is off the grid"
             )
+        if not 0 <= self.start < TIME_MAX:
+            raise BadInterval(f"an interval cannot start at {self.start}: use 0 to {TIME_MAX - 1}")
 
     @classmethod
     def parse(cls, text: str, duration: int) -> "Interval":
@@ -104,6 +115,8 @@ def parse_time(text: str) -> int:
         raise BadInterval(f"{text!r} is not a time: write 2016-06-21T12:00:00Z") from None
     if moment.tzinfo is None:
         raise BadInterval(f"{text!r} has no time zone: add Z for UTC, or an offset like +02:00")
+    if moment.microsecond:
+        raise BadInterval(f"{text!r} is between two seconds: write whole ones")
     return int(moment.timestamp())
 
 
@@ -113,6 +126,13 @@ class Currency:
 
     code: str = "EUR"
     decimals: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuse decimals in which prices cannot be written."""
+        if not DECIMALS_MIN <= self.decimals <= DECIMALS_MAX:
+            raise CurrencyUnusable(
+                f"{self.code} with {self.decimals} decimals: use {DECIMALS_MIN} to {DECIMALS_MAX}"
+            )
 
     def price(self, text: str) -> UnitsPerWh:
         """Whole units per Wh from a decimal string per kWh.
@@ -149,15 +169,19 @@ class Currency:
 
 def _scaled(text: str, places: int, what: str, limit: int) -> int:
     try:
-        value = Decimal(text).scaleb(places)
-        whole = int(value)
-    except (InvalidOperation, ValueError, OverflowError, TypeError):
-        raise NotANumber(f"{what}: {text!r} is not a decimal number like 0.30") from None
-    if value != whole:
+        value = Decimal(text)
+        readable = value.is_finite() and len(text) <= NUMBER_TEXT_MAX
+    except (InvalidOperation, ValueError, TypeError):
+        readable = False
+    # An exponent of a billion is written in ten characters and fills the memory.
+    if not readable or abs(value.adjusted()) > NUMBER_TEXT_MAX:
+        raise NotANumber(f"{what}: {text!r:.80} is not a decimal number like 0.30")
+    scaled = Fraction(value) * 10**places
+    if scaled.denominator != 1:
         raise NotANumber(f"{what}: {text!r} has more than {places} decimals; shorten it")
-    if not 0 <= whole <= limit:
+    if not 0 <= scaled <= limit:
         raise NotANumber(f"{what}: {text!r} is outside 0 to {decimal_text(limit, places)}")
-    return whole
+    return int(scaled)
 
 
 def decimal_text(value: int, places: int) -> str:

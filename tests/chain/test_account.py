@@ -23,7 +23,14 @@ contracts = st.one_of(st.just(b""), st.binary(min_size=20, max_size=20))
     tip=st.one_of(st.none(), st.integers(0, 2**40)),
 )
 def test_signatures_are_those_of_eth_account(
-    key: bytes, chain_id: int, nonce: int, gas: int, to: bytes, data: bytes, price: int,
+    *,
+    key: bytes,
+    chain_id: int,
+    nonce: int,
+    gas: int,
+    to: bytes,
+    data: bytes,
+    price: int,
     tip: int | None,
 ) -> None:
     ours = Account.from_key(key).sign(Transaction(chain_id, nonce, gas, to, data, price, tip))
@@ -40,7 +47,7 @@ def test_signatures_are_those_of_eth_account(
 
 def test_what_is_not_a_key_is_refused() -> None:
     for wrong in (b"", bytes(31), bytes(32), b"\xff" * 32):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             Account.from_key(wrong)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from anvil import DEV_KEY, running_anvil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from anvil import DEV_KEY, running_anvil
 from commonwatt.chain.account import Account, Transaction
 from commonwatt.chain.answers import Receipt
 from commonwatt.chain.connection import Connection, Message
@@ -17,6 +17,7 @@ from commonwatt.chain.errors import CallReverted, TransactionReverted
 CHAIN_ID = 20206
 FUNCTIONS = ("file", "file_twice", "file_within", "copy_to", "clear", "burn")
 GAS = 700_000
+FULL = True
 
 # Few drawers and amounts: the same slots are set, changed, cleared and refused again and again.
 works = st.lists(
@@ -60,8 +61,51 @@ def test_both_engines_make_the_same_blocks(
         assert chains[0].head == chains[1].head
 
 
+# Any bytes are code. Most of it fails soon, so the beginning fills the stack and the memory.
+prelude = bytes.fromhex("60056003600760025f5f52366020526103e760405260016000600d60ff")
+codes = st.one_of(
+    st.binary(min_size=1, max_size=120),
+    st.lists(
+        st.sampled_from(
+            [bytes([op]) for op in (*range(0x20), 0x20, *range(0x30, 0x4B), *range(0x50, 0x60))]
+            + [bytes([op]) for op in (*range(0x80, 0xA5), 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFA, 0xFF)]
+            + [b"\x60\x03", b"\x61\x01\x00", b"\x60\x00", b"\x60\x05\x54", b"\x60\x01\x60\x05\x55"]
+            + [b"\x7f" + bytes(31) + b"\x09", b"\x63\xff\xff\xff\xff", b"\x5b"]
+        ),
+        min_size=1,
+        max_size=60,
+    ).map(b"".join),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(code=codes, filled=st.booleans())
+def test_both_engines_run_any_code_alike(
+    open_chain: Callable[..., EmbeddedChain], clerk: Account, code: bytes, *, filled: bool
+) -> None:
+    running = prelude + code if filled else code
+    # Returns `running` as the contract: PUSH1 size, PUSH1 offset, PUSH0, CODECOPY, RETURN.
+    creation = bytes((0x60, len(running), 0x80, 0x60, 9, 0x5F, 0x39, 0x5F, 0xF3)) + running
+    heads = []
+    for engine in ("cached", "untouched"):
+        chain = open_chain(None, engine=engine)
+        chain.make_request("eth_sendRawTransaction", [signed(clerk, 0, b"", creation, 200_000)])
+        to = chain.head.contract or bytes(20)
+        for nonce in (1, 2):
+            raw = signed(clerk, nonce, to, b"some data to read", 150_000)
+            chain.make_request("eth_sendRawTransaction", [raw])
+        # The code as creation code, and a call of what is there now.
+        chain.make_request("eth_sendRawTransaction", [signed(clerk, 3, b"", running, 150_000)])
+        question = {"to": "0x" + to.hex(), "data": "0x1234", "gas": hex(150_000)}
+        heads.append((chain.head, chain.make_request("eth_call", [question])))
+        chain.close()
+    assert heads[0] == heads[1]
+    assert heads[0][0].number == 4
+
+
 def test_the_speed_ups_are_taken_off_after_each_use(chain: EmbeddedChain) -> None:
     from ethereum.forks.osaka.vm import interpreter  # noqa: PLC0415
+    from ethereum_types.numeric import Uint  # noqa: PLC0415
 
     from commonwatt.chain.embedded import speedups  # noqa: PLC0415
 
@@ -69,6 +113,10 @@ def test_the_speed_ups_are_taken_off_after_each_use(chain: EmbeddedChain) -> Non
     with speedups.applied():
         assert interpreter.begin_transaction is not published
     assert interpreter.begin_transaction is published
+    with speedups.taken_off():
+        assert "__init__" not in vars(Uint)
+    with speedups.applied():
+        assert "__init__" in vars(Uint)
     assert chain.head.number == 0
 
 
@@ -121,7 +169,9 @@ def test_anvil_agrees_on_gas_status_logs_and_storage(
         )
         assert int(ours, 16) == int(theirs, 16)
     for number in range(12):
-        answers = {engine.call(contracts[0], drawer("drawers", number)) for engine in (connection, anvil)}
+        answers = {
+            engine.call(contracts[0], drawer("drawers", number)) for engine in (connection, anvil)
+        }
         assert len(answers) == 1
     made = [engine.call(contracts[0], drawer("copies", 1)) for engine in (connection, anvil)]
     assert made[0] == made[1] != bytes(32)
@@ -154,7 +204,7 @@ def test_where_gas_has_a_price_it_is_paid(drawer) -> None:
         address = connection.send(rich, None, drawer.creation).contract_address
         assert address is not None
         assert connection.send(rich, address, drawer("file", 1, 2)).succeeded
-        newest = connection.request("eth_getBlockByNumber", "latest", True)
+        newest = connection.request("eth_getBlockByNumber", "latest", FULL)
         assert newest["transactions"][0]["type"] == "0x2"
         assert int(newest["transactions"][0]["gasPrice"], 16) > 0
 

@@ -76,7 +76,7 @@ def test_a_journal_written_by_one_engine_is_read_by_the_other(
     assert third.check() == 8
 
 
-def test_a_chain_is_open_once(open_chain: Open, tmp_path: Path) -> None:
+def test_a_chain_is_open_once(open_chain: Open) -> None:
     open_chain("one.db")
     with pytest.raises(JournalLocked, match=r"one\.db: this chain is open in another process"):
         open_chain("one.db")
@@ -95,9 +95,9 @@ def test_what_is_not_a_journal_is_refused(open_chain: Open, tmp_path: Path) -> N
     with pytest.raises(JournalDamaged, match="not a database"):
         open_chain("text.db")
     (tmp_path / "folder.db").mkdir()
-    with pytest.raises(JournalUnwritable, match="cannot write"):
+    with pytest.raises(JournalUnwritable, match="cannot be opened"):
         open_chain("folder.db")
-    with pytest.raises(JournalUnwritable, match="cannot write"):
+    with pytest.raises(JournalUnwritable, match="cannot be opened"):
         open_chain("nowhere/chain.db")
 
 
@@ -121,7 +121,7 @@ def test_on_a_full_disk_nothing_is_half_written(
     chain.journal.rows(f"PRAGMA max_page_count={pages}")
     message = Message(address, drawer("file", 9, 9) + bytes(20_000), 2_000_000)
     for _ in range(2):
-        with pytest.raises(JournalUnwritable, match="nothing was changed"):
+        with pytest.raises(JournalUnwritable, match=r"nothing was changed.*free space"):
             connection.send_many(clerk, [message])
         assert (chain.head, chain.producer.world.root()) == (head, root)
         assert connection.call(address, drawer("drawers", 9)) == bytes(32)
@@ -147,9 +147,10 @@ def test_an_interruption_in_the_middle_leaves_the_chain_as_it_was(
         (sys.modules["ethereum.forks.osaka.fork"], "make_receipt"),
         (sys.modules["ethereum.forks.osaka.vm.instructions.log"], "Log"),
     ):
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(module, name, interrupted)
+        monkeypatch.setattr(module, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
             connection.send(clerk, address, drawer("file_within", 7, 7))
+        monkeypatch.undo()
         assert (chain.head, chain.producer.world.root()) == (head, root)
     assert connection.send(clerk, address, drawer("file_within", 7, 7)).succeeded
     assert chain.check() == head.number + 1
@@ -163,20 +164,20 @@ BLOCK_COLUMNS = (
 @pytest.mark.parametrize("column", BLOCK_COLUMNS)
 @pytest.mark.parametrize("number", [1, 3, 5])
 def test_a_changed_byte_in_a_block_is_found(
-    open_chain: Open, clerk: Account, drawer, tmp_path: Path, column: str, number: int
+    *, open_chain: Open, clerk: Account, drawer, tmp_path: Path, column: str, number: int
 ) -> None:
     chain = open_chain(checkpoint_every=4)
     use(chain, clerk, drawer, 4)
     chain.journal.close()
     change(tmp_path, "block", column, f"number = {number}")
-    with pytest.raises(JournalDamaged, match="chain.db: block"):
+    with pytest.raises(JournalDamaged, match=r"chain\.db: block"):
         open_chain(checkpoint_every=4)
 
 
 @pytest.mark.parametrize("column", ["address", "topic0", "topic2", "data"])
 @pytest.mark.parametrize("number", [2, 5])
 def test_a_changed_byte_in_a_log_is_found(
-    open_chain: Open, clerk: Account, drawer, tmp_path: Path, column: str, number: int
+    *, open_chain: Open, clerk: Account, drawer, tmp_path: Path, column: str, number: int
 ) -> None:
     chain = open_chain(checkpoint_every=4)
     address = use(chain, clerk, drawer, 0)
@@ -193,13 +194,13 @@ def test_a_changed_byte_in_a_log_is_found(
      ("slot", "address"), ("slot", "key"), ("slot", "value")],
 )  # fmt: skip
 def test_a_changed_byte_in_the_snapshot_is_found(
-    open_chain: Open, clerk: Account, drawer, tmp_path: Path, table: str, column: str
+    *, open_chain: Open, clerk: Account, drawer, tmp_path: Path, table: str, column: str
 ) -> None:
     chain = open_chain()
     use(chain, clerk, drawer, 4)
     chain.close()
     change(tmp_path, table, column, "true")
-    with pytest.raises(JournalDamaged, match="block 5: .*snapshot"):
+    with pytest.raises(JournalDamaged, match=r"block 5: .*snapshot"):
         open_chain()
 
 

@@ -5,6 +5,7 @@ import pytest
 from commonwatt.chain.connection import Account, Connection, Message
 from commonwatt.chain.encoding import keccak
 
+HASHES = False
 FILED = keccak(b"Filed(uint256,address,uint256)")
 
 
@@ -16,7 +17,9 @@ def word(number: int) -> bytes:
 def filed(connection: Connection, deployed: str, clerk: Account, neighbour: Account, drawer) -> str:
     """Drawers 0, 1, 2 by the clerk in blocks 2 to 4, and by the neighbour in 5 to 7."""
     for account in (clerk, neighbour):
-        connection.send_many(account, [Message(deployed, drawer("file", n, n + 7)) for n in range(3)])
+        connection.send_many(
+            account, [Message(deployed, drawer("file", n, n + 7)) for n in range(3)]
+        )
     connection.send(clerk, deployed, drawer("file_within", 1, 13))
     return deployed
 
@@ -43,12 +46,15 @@ def test_logs_are_found_by_contract_topic_and_block(
     assert found(connection, filed, from_block=9) == []
 
 
-def test_an_empty_list_of_alternatives_asks_for_anything(connection: Connection, filed: str) -> None:
+def test_an_empty_list_of_alternatives_asks_for_anything(
+    connection: Connection, filed: str
+) -> None:
     assert len(connection.logs(filed, [[], None])) == 7
 
 
-def test_logs_of_one_block_are_those_of_its_receipt(connection: Connection, filed: str) -> None:
-    block = connection.request("eth_getBlockByNumber", "0x8", False)
+@pytest.mark.usefixtures("filed")
+def test_logs_of_one_block_are_those_of_its_receipt(connection: Connection) -> None:
+    block = connection.request("eth_getBlockByNumber", "0x8", HASHES)
     logs = connection.request("eth_getLogs", {"blockHash": block["hash"]})
     receipt = connection.request("eth_getTransactionReceipt", block["transactions"][0])
     assert logs == receipt["logs"]

@@ -7,6 +7,7 @@ from commonwatt.chain.connection import Account, Connection
 from commonwatt.chain.embedded import EmbeddedChain
 from commonwatt.chain.errors import CallReverted, NodeRefused, TransactionReverted
 
+FULL, HASHES = True, False
 NOON = 1_781_956_800
 
 
@@ -17,8 +18,8 @@ def test_a_new_chain_is_empty_and_says_who_it_is(chain: EmbeddedChain, connectio
     assert connection.request("eth_gasPrice") == "0x0"
     assert connection.request("eth_syncing") is False
     assert connection.request("eth_accounts") == []
-    assert connection.request("eth_getBlockByNumber", "0x0", False)["timestamp"] == "0x0"
-    assert connection.request("eth_getBlockByNumber", "0x1", False) is None
+    assert connection.request("eth_getBlockByNumber", "0x0", HASHES)["timestamp"] == "0x0"
+    assert connection.request("eth_getBlockByNumber", "0x1", HASHES) is None
     history = connection.request("eth_feeHistory", "0x4", "latest", [50])
     assert history["baseFeePerGas"] == ["0x0", "0x0"]
     assert chain.head.number == 0
@@ -31,14 +32,14 @@ def test_each_transaction_is_in_a_block_of_its_own(
     second = connection.send(clerk, deployed, drawer("file", 1, 3))
     assert (first.block_number, second.block_number) == (2, 3)
     assert connection.call(deployed, drawer("drawers", 1)) == (3).to_bytes(32, "big")
-    newest = connection.request("eth_getBlockByNumber", "latest", True)
+    newest = connection.request("eth_getBlockByNumber", "latest", FULL)
     assert newest["transactions"][0]["hash"] == "0x" + second.tx_hash.hex()
     assert newest["transactions"][0]["from"] == clerk.address.lower()
-    assert newest == connection.request("eth_getBlockByHash", newest["hash"], True)
+    assert newest == connection.request("eth_getBlockByHash", newest["hash"], FULL)
     assert newest["timestamp"] == hex(NOON)
     assert connection.request("eth_getTransactionByHash", "0x" + bytes(32).hex()) is None
     assert connection.receipt(bytes(32)) is None
-    parent = connection.request("eth_getBlockByNumber", "0x2", False)
+    parent = connection.request("eth_getBlockByNumber", "0x2", HASHES)
     assert newest["parentHash"] == parent["hash"]
 
 
@@ -81,8 +82,14 @@ def test_a_transaction_that_runs_out_of_gas_says_so(
     ],
 )
 def test_what_cannot_be_in_a_block_changes_nothing(
-    chain: EmbeddedChain, connection: Connection, deployed: str, clerk: Account, drawer,
-    changed, reason: str,
+    *,
+    chain: EmbeddedChain,
+    connection: Connection,
+    deployed: str,
+    clerk: Account,
+    drawer,
+    changed,
+    reason: str,
 ) -> None:
     before = (chain.head, chain.producer.world.root())
     fields = {
@@ -95,7 +102,9 @@ def test_what_cannot_be_in_a_block_changes_nothing(
     assert (chain.head, chain.producer.world.root()) == before
 
 
-@pytest.mark.parametrize("junk", ["0x", "0x02", "0x7f01", "0xc0", "0xf8ff", "0x01c0", "0x03c0", "0xff"])
+@pytest.mark.parametrize(
+    "junk", ["0x", "0x02", "0x7f01", "0xc0", "0xf8ff", "0x01c0", "0x03c0", "0xff"]
+)
 def test_junk_is_not_a_transaction(connection: Connection, junk: str) -> None:
     with pytest.raises(NodeRefused, match="not a signed transaction"):
         connection.request("eth_sendRawTransaction", junk)
@@ -127,7 +136,9 @@ def test_a_call_answers_or_gives_the_reason_and_changes_nothing(
     connection.call(deployed, drawer("copy_to", 3, 4))
     assert connection.call(deployed, drawer("drawers", 1)) == (2).to_bytes(32, "big")
     assert chain.producer.world.root() == root
-    answer = chain.make_request("eth_call", [{"to": deployed, "data": "0x" + drawer("file", 1, 13).hex()}])
+    answer = chain.make_request(
+        "eth_call", [{"to": deployed, "data": "0x" + drawer("file", 1, 13).hex()}]
+    )
     assert answer["error"]["code"] == 3
     assert answer["error"]["message"] == "execution reverted: drawer: unlucky"
     assert answer["error"]["data"].startswith("0x08c379a0")
@@ -139,12 +150,18 @@ def test_an_estimate_is_enough_and_not_much_more(
     connection: Connection, deployed: str, clerk: Account, drawer
 ) -> None:
     for function in ("file", "file_twice", "file_within", "copy_to", "clear"):
-        question = {"from": clerk.address, "to": deployed, "data": "0x" + drawer(function, 1, 9).hex()}
+        question = {
+            "from": clerk.address,
+            "to": deployed,
+            "data": "0x" + drawer(function, 1, 9).hex(),
+        }
         estimate = int(connection.request("eth_estimateGas", question), 16)
         receipt = connection.send(clerk, deployed, drawer(function, 1, 9), gas=estimate)
         assert receipt.gas_used <= estimate <= receipt.gas_used * 5 // 4 + 3_000
     with pytest.raises(CallReverted, match="unlucky"):
-        connection.request("eth_estimateGas", {"to": deployed, "data": "0x" + drawer("file", 1, 13).hex()})
+        connection.request(
+            "eth_estimateGas", {"to": deployed, "data": "0x" + drawer("file", 1, 13).hex()}
+        )
 
 
 def test_contracts_see_the_time_and_the_blocks_before(

@@ -51,6 +51,23 @@ def _require_opening(registration: Registration, community: Community) -> None:
         raise Difference(place, "the opening record is not the first one of this meter here")
 
 
+def require_flows(community: Community, facts: ChainFacts) -> None:
+    """Raise `Difference` unless the flows are numbered and move lanes that there are.
+
+    Anyone may pay into a lane, but only its own account takes out.
+    """
+    owners = dict(enumerate(community.accounts))
+    owners |= {SUPPLIER_LANE: community.supplier, GRID_LANE: community.grid_operator}
+    for number, flow in enumerate(facts.flows, start=1):
+        place = f"deposit or withdrawal {number}"
+        if flow.number != number:
+            raise Difference(place, f"the chain has number {flow.number} in its place")
+        if flow.lane not in owners:
+            raise Difference(place, f"moves lane {flow.lane}, which nobody has")
+        if flow.amount < 0 and flow.account != owners[flow.lane]:
+            raise Difference(place, f"takes out of lane {flow.lane}, which is another's")
+
+
 class Lanes:
     """The lanes as deposits, withdrawals and closes move them, replayed from the chain's facts."""
 
@@ -67,9 +84,17 @@ class Lanes:
             raise Difference(f"{place}, inputs", f"names {flows} deposits and withdrawals")
         for flow in self._facts.flows[self._flows : flows]:
             self._lanes[flow.lane] += flow.amount
+            if self._lanes[flow.lane] < 0:
+                what = f"takes more out of lane {flow.lane} than is in it"
+                raise Difference(f"deposit or withdrawal {flow.number}", what)
         self._flows = flows
         members = range(len(self._facts.accounts))
         return tuple(self._lanes[lane] for lane in members), self._lanes[SUPPLIER_LANE]
+
+    def upcoming(self, path: str) -> str:
+        """The next interval that the chain closed, in words; the file where there is none."""
+        closes = self._facts.closes
+        return time_text(closes[self._closes].start) if self._closes < len(closes) else path
 
     def next_close(self, place: str) -> AnchoredClose:
         """The next interval that the chain closed."""
@@ -97,9 +122,16 @@ class Lanes:
         return balances, supplier, self._lanes[GRID_LANE]
 
 
-def require_settled(lanes: Lanes, facts: ChainFacts, free: Mapping[tuple[bytes, int], int]) -> None:
+def require_settled(
+    community: Community,
+    lanes: Lanes,
+    facts: ChainFacts,
+    free: Mapping[tuple[bytes, int], int],
+) -> None:
     """Raise `Difference` unless money and tokens end where the statements lead."""
     balances, supplier, grid = lanes.final()
+    if len(facts.balances) != len(balances):
+        raise Difference("lanes", f"the chain has {len(facts.balances)}, not {len(balances)}")
     for member, (computed, on_chain) in enumerate(zip(balances, facts.balances, strict=True)):
         if computed != on_chain:
             raise Difference(f"lane {member}", f"holds {on_chain}, the statements give {computed}")
@@ -110,13 +142,30 @@ def require_settled(lanes: Lanes, facts: ChainFacts, free: Mapping[tuple[bytes, 
         raise Difference("settlement contract", f"holds less than its lanes, {in_lanes}")
     if sum(facts.wallets.values()) != facts.token_supply:
         raise Difference("token", f"supply {facts.token_supply} is not the sum of all balances")
+    _require_backed(community, facts, free)
+
+
+def _require_backed(
+    community: Community, facts: ChainFacts, free: Mapping[tuple[bytes, int], int]
+) -> None:
+    """Tokens are what the leaves left free, all of it and once; what is retired was a token."""
     claimed: Counter[tuple[bytes, int]] = Counter()
     for claim in facts.claims:
+        if claim.duration != community.interval_s:
+            place = f"claim of meter {claim.meter.hex()} at {claim.start}"
+            raise Difference(place, f"is for {claim.duration} s, which is no interval of ours")
         claimed[claim.meter, claim.start] += claim.wh
     for (meter, start), wh in claimed.items():
         if wh != free.get((meter, start), 0):
-            place = f"claim of meter {meter.hex()} at {time_text(start)}"
+            place = f"claim of meter {meter.hex()} at {start}"
             raise Difference(place, f"{wh} Wh became tokens, which is not what was free")
+    retired: Counter[tuple[bytes, int]] = Counter()
+    for retirement in facts.retirements:
+        retired[retirement.meter, retirement.start] += retirement.wh
+    for (meter, start), wh in retired.items():
+        if wh > claimed[meter, start]:
+            place = f"retirement of meter {meter.hex()} at {start}"
+            raise Difference(place, f"{wh} Wh are retired, more than became tokens")
 
 
 def require_registers(

@@ -1,6 +1,6 @@
 """Reading what was published, one day and one interval at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -8,7 +8,6 @@ import msgspec
 from commonwatt.audit.difference import Difference
 from commonwatt.errors import InputError
 from commonwatt.meter.record import SignedRecord
-from commonwatt.quantity import TIME_MAX, time_text
 from commonwatt.statement.community import Community
 from commonwatt.statement.publication import (
     CONSTITUTION_PATH,
@@ -44,7 +43,7 @@ def decode(kind: type[_T], text: bytes, place: str) -> _T:
     """One line as the struct it should be; an unreadable one is a difference."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Difference(place, f"not readable: {error}") from None
 
 
@@ -97,22 +96,26 @@ class Published:
         self.first, self.records, self.refused = first, records, refused
 
 
-def intervals_of(lines: Iterator[bytes], path: str) -> Iterator[Published]:
-    """Each interval of an inputs file, in its order."""
-    number = 0
+def intervals_of(
+    lines: Iterator[bytes], path: str, place_of_next: Callable[[], str]
+) -> Iterator[tuple[str, Published]]:
+    """Each interval of an inputs file, in its order, with its place in words.
+
+    Args:
+        lines: the file's.
+        path: the file's name.
+        place_of_next: the interval that the chain says comes next, in words.
+    """
 
     def following(place: str) -> bytes:
-        nonlocal number
-        number += 1
         try:
             return next(lines)
         except StopIteration:
             raise Difference(place, f"{path} ends before it") from None
 
     for text in lines:
-        number += 1
-        first = decode(IntervalLine, text, f"{path}, line {number}")
-        when = place_of(first.start, path)
+        when = place_of_next()
+        first = decode(IntervalLine, text, f"{when}, inputs")
         records, refused = [], []
         for index in range(first.records):
             place = f"{when}, records, leaf {index}"
@@ -121,12 +124,7 @@ def intervals_of(lines: Iterator[bytes], path: str) -> Iterator[Published]:
         for index in range(first.refused):
             place = f"{when}, refused record {index}"
             refused.append(decode(RefusedLine, following(place), place))
-        yield Published(first, records, refused)
-
-
-def place_of(start: int, path: str) -> str:
-    """An interval in words; the file's name where the number is no time."""
-    return time_text(start) if 0 <= start < TIME_MAX else path
+        yield when, Published(first, records, refused)
 
 
 def _signed(record: str, signature: str, place: str) -> SignedRecord:

@@ -1,12 +1,14 @@
 """The audit itself: one day after another, every interval closed again and compared."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import groupby
 
 from commonwatt.audit.chain import (
     Lanes,
+    require_flows,
     require_registered,
     require_registers,
     require_settled,
@@ -18,7 +20,6 @@ from commonwatt.audit.published import (
     Published,
     decode,
     intervals_of,
-    place_of,
     read_community,
 )
 from commonwatt.errors import CommonwattError
@@ -28,10 +29,13 @@ from commonwatt.meter.acceptance import (
     Gate,
     Reason,
     Refused,
+    Standing,
     Verdict,
+    judge,
     judge_batch,
 )
 from commonwatt.meter.record import SignedRecord
+from commonwatt.meter.registration import Registration
 from commonwatt.quantity import Interval
 from commonwatt.statement.close import Inputs, State, Statement, close, first_state
 from commonwatt.statement.community import Community
@@ -47,20 +51,10 @@ from commonwatt.statement.publication import (
     paths_of,
 )
 
-_OF_CONTENT = frozenset(
-    {
-        Reason.UNREADABLE,
-        Reason.VERSION_UNKNOWN,
-        Reason.KIND_UNSUPPORTED,
-        Reason.METER_UNKNOWN,
-        Reason.SIGNATURE_WRONG,
-        Reason.LEDGER_WRONG,
-        Reason.LENGTH_WRONG,
-        Reason.OFF_GRID,
-    }
-)
-"""Reasons that lie in the record itself, so that anyone can see them again at any time."""
-
+_UNUSABLE = (CommonwattError, ValueError, LookupError, ArithmeticError, struct.error)
+"""What published numbers and texts can raise that no honest statement holds."""
+_END_OF_TIME = 2**64
+"""Later than any record can say."""
 
 Witness = Callable[[Inputs, Statement], None]
 """Sees each interval as the audit concluded it."""
@@ -112,12 +106,13 @@ def audit(files: Files, facts: ChainFacts, witness: Witness = lambda *_: None) -
 def _audit(files: Files, facts: ChainFacts, found: Audit, witness: Witness) -> None:
     community = read_community(files)
     require_registered(community, facts)
+    require_flows(community, facts)
     days = sorted({day_of(close.start) for close in facts.closes})
     _require_no_stranger(files, community, days)
     again = _Recomputation(files, community, Lanes(facts), found, witness)
     for day in days:
         again.conclude(day)
-    require_settled(again.lanes, facts, found.free)
+    require_settled(community, again.lanes, facts, found.free)
     require_registers(community, again.state, found.energy)
 
 
@@ -136,22 +131,30 @@ class _Recomputation:
         """Close one day's intervals again and compare every line published about them."""
         comparison = _Comparison(self._files)
         path = f"audit/{day}.inputs.jsonl"
-        for published in intervals_of(self._files.lines(path), path):
-            self._conclude(published, comparison, place_of(published.first.start, path))
+        lines = self._files.lines(path)
+        for place, published in intervals_of(lines, path, lambda: self.lanes.upcoming(path)):
+            self._conclude(published, comparison, place)
         comparison.require_exhausted(day)
         if self.lanes.open_on(day):
             raise Difference(f"{day}, inputs", "the chain closed more intervals than are published")
 
     def _conclude(self, published: Published, comparison: "_Comparison", place: str) -> None:
         community = self._community
+        expected = community.first_start + self._found.intervals * community.interval_s
+        if published.first.start != expected:
+            what = f"starts at {published.first.start}, the next interval is that at {expected}"
+            raise Difference(f"{place}, inputs", what)
         inputs = _inputs_of(published, community, self.state, self.lanes, place)
         try:
             statement, after = close(community, self._constitution, self.state, inputs)
-        except (CommonwattError, ValueError, IndexError, OverflowError) as error:
+        except _UNUSABLE as error:
             raise Difference(f"{place}, inputs", f"cannot be closed: {error}") from None
         anchored = self.lanes.next_close(place)
         comparison.compare(lines_of(community, inputs, statement, anchored.transaction))
-        if (anchored.start, anchored.anchor) != (inputs.interval.start, statement.header.anchor):
+        header = statement.header
+        if (anchored.start, anchored.duration) != (header.start, header.duration):
+            raise Difference(f"{place}, header", "the chain closed another interval here")
+        if anchored.anchor != header.anchor:
             said = anchored.anchor.hex()[:24]
             raise Difference(f"{place}, header", f"the chain's anchor is {said}…, not this one's")
         self.state = after
@@ -192,14 +195,18 @@ def _inputs_of(
             )
             for line in published.refused
         )
-    except (CommonwattError, ValueError, KeyError) as error:
+    except _UNUSABLE as error:
         what = f"not what a close could start from: {error}"
         raise Difference(f"{place}, inputs", what) from None
     gate = Gate(community.chain.ledger, interval, interval.end)
     verdicts = judge_batch(published.records, community.by_meter, state.standings, gate)
     accepted = tuple(_accepted(verdict, published, interval, place) for verdict in verdicts)
+    after = {verdict.record.meter: Standing(verdict.record, verdict.digest) for verdict in accepted}
     for index, entry in enumerate(refused):
-        _require_refusable(entry, community, state, gate, f"{place}, refused record {index}")
+        meter = entry.signed.record[12:32]
+        standings = (state.standings.get(meter), after.get(meter))
+        registration = community.by_meter.get(meter)
+        _require_refusable(entry, registration, standings, gate, f"{place}, refused record {index}")
     balances, supplier = lanes.before_close(first.flows, place)
     return Inputs(
         interval=interval,
@@ -225,18 +232,24 @@ def _accepted(verdict: Verdict, published: Published, interval: Interval, place:
 
 
 def _require_refusable(
-    refused: Refused, community: Community, state: State, gate: Gate, place: str
+    refused: Refused,
+    registration: Registration | None,
+    standings: Iterable[Standing | None],
+    gate: Gate,
+    place: str,
 ) -> None:
-    """A record that breaks no rule by itself must not have been refused for one it does not break.
+    """A record must not have been refused for a rule that it does not break.
 
-    Reasons that lie in when a record came, or what came before it, cannot be seen again from here;
-    reasons that lie in the record itself can.
+    It came before or after the one record of its meter that counted, so one of the two `standings`
+    must lead to the reason given. Only whether it lay in the future when it came is believed.
     """
-    if refused.reason not in _OF_CONTENT:
-        return
-    (verdict,) = judge_batch([refused.signed], community.by_meter, state.standings, gate)
-    if not isinstance(verdict, Refused) or verdict.reason is not refused.reason:
-        raise Difference(place, f"refused as {refused.reason.name}, which it is not")
+    believed = refused.reason is Reason.IN_THE_FUTURE
+    gate = replace(gate, now=0 if believed else _END_OF_TIME)
+    for last in standings:
+        verdict = judge(refused.signed, registration, last, gate)
+        if isinstance(verdict, Refused) and verdict.reason is refused.reason:
+            return
+    raise Difference(place, f"refused as {refused.reason.name}, which it is not")
 
 
 def _require_no_stranger(files: Files, community: Community, days: list[str]) -> None:

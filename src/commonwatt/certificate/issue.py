@@ -7,7 +7,12 @@ from typing import NamedTuple
 
 from commonwatt.errors import require
 from commonwatt.meter.acceptance import Accepted
-from commonwatt.meter.record import METER_BYTES, NOT_CERTIFIABLE
+from commonwatt.meter.record import (
+    CERTIFIABLE,
+    CERTIFIABLE_KINDS,
+    METER_BYTES,
+    NOT_CERTIFIABLE,
+)
 from commonwatt.meter.registration import NO_SOURCE, Registration, Role
 from commonwatt.quantity import split_exactly
 from commonwatt.settlement.account import Position
@@ -70,26 +75,31 @@ def certify(
 
     Issued per producer: the smaller of what its generators made and what its grid meter exported,
     where energy out of its battery counts as exported first and gets none (rules R1, R8). Only
-    from measured or calculated records without a gap (R4). Where a producer has several
-    generators, each is issued its share of what all made. Retired: what the producer sold to
-    neighbours, as far as it was issued; the whole is dealt to buyers in proportion to what they
+    from measured or calculated records without a gap (R4). While one of a producer's batteries is
+    silent it is issued nothing, since what left the battery is unknown (R25). Where a producer has
+    several generators, each is issued its share of what all made. Retired: what the producer sold
+    to neighbours, as far as it was issued; the whole is dealt to buyers in proportion to what they
     bought locally (R16).
     """
     made: dict[int, list[Accepted]] = {}
     stored_out = [0] * len(positions)
+    silent = {meter: r.member for meter, r in registrations.items() if r.role is Role.STORAGE}
     for verdict in accepted:
         registration = registrations[verdict.record.meter]
         if registration.role is Role.STORAGE:
             stored_out[registration.member] += verdict.export_wh
+            silent.pop(verdict.record.meter)
         elif _certifiable(verdict, registration):
             made.setdefault(registration.member, []).append(verdict)
 
+    unknown = frozenset(silent.values())
     certificates: list[Certificate] = []
     for member, generators in made.items():
         position = positions[member]
         outputs = [verdict.export_wh for verdict in generators]
         given = position.sold_local_wh + position.sold_supplier_wh
-        exported = max(given - stored_out[member], 0) if not position.gap else 0
+        known = not position.gap and member not in unknown
+        exported = max(given - stored_out[member], 0) if known else 0
         issued = min(sum(outputs), exported)
         retired = min(issued, position.sold_local_wh)
         issues = split_exactly(issued, outputs)
@@ -110,12 +120,15 @@ def certify(
 
 
 def _certifiable(verdict: Accepted, registration: Registration) -> bool:
+    record = verdict.record
     return (
         registration.role is Role.GENERATION
         and registration.source != NO_SOURCE
         and not registration.direct
         and not verdict.gap
-        and not verdict.record.quality & NOT_CERTIFIABLE
+        and record.kind in CERTIFIABLE_KINDS
+        and bool(record.quality & CERTIFIABLE)
+        and not record.quality & NOT_CERTIFIABLE
     )
 
 

@@ -45,7 +45,7 @@ class Contract:
         """What a function answered."""
         from eth_abi.abi import decode  # noqa: PLC0415 - slow to load
 
-        return decode(self.outputs[function], returned)
+        return tuple(decode(self.outputs[function], returned))
 
 
 @cache
@@ -71,7 +71,7 @@ def encode(types: Sequence[str], values: Sequence[object]) -> bytes:
         return b""
     from eth_abi.abi import encode as encoded  # noqa: PLC0415 - slow to load
 
-    return encoded(types, values)
+    return bytes(encoded(types, values))
 
 
 def canonical_type(entry: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt.chain.abi import ARTEFACTS, CONTRACTS, canonical_type
-from commonwatt.chain.account import keccak
+from commonwatt.chain.encoding import keccak
 
 EVM_VERSION = "prague"
 """The latest Vyper 0.4.3 knows; the precompile of Osaka is called by its address."""

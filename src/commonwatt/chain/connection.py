@@ -95,7 +95,7 @@ class Connection:
         except BaseException:
             rpc.close()
             raise
-        connection._hang_up = rpc.close  # noqa: SLF001 - our own
+        connection._hang_up = rpc.close
         return connection
 
     def close(self) -> None:
@@ -162,6 +162,7 @@ class Connection:
             TransactionReverted: the contract undid it.
             CallReverted: it would be undone, says the node's estimate; it was not sent.
             ReceiptMissing: it was sent and is in no block yet.
+            ChainUnreachable: nobody answered; it may have been sent or not.
         """
         return self.send_many(account, [Message(to, data, gas)])[0]
 

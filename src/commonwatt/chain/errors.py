@@ -57,8 +57,8 @@ class JournalUnwritable(JournalError):
     def __init__(self, path: Path | None, why: object) -> None:
         """Name the journal and the reason the database gave."""
         super().__init__(
-            f"{path or 'chain in memory'}: cannot write ({why}); "
-            "nothing was changed, free some space or check the permissions and try again"
+            f"{path or 'chain in memory'}: cannot be opened or written ({why}); nothing was "
+            "changed: check that the folder is there, its permissions and its free space"
         )
         self.path = path
 

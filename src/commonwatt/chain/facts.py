@@ -177,7 +177,8 @@ class _Reading:
             self._retirements.append(Retirement(*token, owner=_address(log.topics[2]), wh=wh))
 
     def _transfer(self, log: Log) -> None:
-        sender, receiver, amount = _address(log.topics[1]), _address(log.topics[2]), word(log.data, 0)
+        sender, receiver = _address(log.topics[1]), _address(log.topics[2])
+        amount = word(log.data, 0)
         if sender != _NOBODY:
             self._wallets[sender] -= amount
         if receiver != _NOBODY:

@@ -58,7 +58,7 @@ class Ledger:
                 raise ChainError(msg)
 
     @classmethod
-    def deploy(  # noqa: PLR0913 - all that a community's contracts are made from
+    def deploy(
         cls,
         connection: Connection,
         *,
@@ -146,9 +146,7 @@ class Ledger:
 
     def set_operator(self, sender: Account, operator: bytes) -> Receipt:
         """Hand the community over; the new operator is its closer until it names another."""
-        return self._send(
-            sender, "registry", "set_operator", self.addresses.settlement, operator
-        )
+        return self._send(sender, "registry", "set_operator", self.addresses.settlement, operator)
 
     def set_issuer(self, issuer: Account, successor: bytes) -> Receipt:
         """Hand the registry over."""
@@ -201,8 +199,17 @@ class Ledger:
         """
         p = production
         return self._send(
-            sender, "certificate", "claim", p.seal, p.index, p.path, p.record, previous,
-            p.issued_wh, p.free_wh, *_halves(signature),
+            sender,
+            "certificate",
+            "claim",
+            p.seal,
+            p.index,
+            p.path,
+            p.record,
+            previous,
+            p.issued_wh,
+            p.free_wh,
+            *_halves(signature),
         )
 
     def claim_run(
@@ -221,15 +228,18 @@ class Ledger:
             signature: `r || s` of the meter over the last record, in its low form.
         """
         duration = int.from_bytes(productions[-1].record[48:52])
-        certified = [production for production in productions if production.free_wh]
         return self._send(
-            sender, "certificate", "claim_run", self.addresses.settlement, duration, previous,
+            sender,
+            "certificate",
+            "claim_run",
+            self.addresses.settlement,
+            duration,
+            previous,
             [production.as_step() for production in productions],
-            [node for production in certified for node in production.path],
             *_halves(signature),
         )
 
-    def transfer(  # noqa: PLR0913 - as ERC-1155 has it
+    def transfer(
         self, sender: Account, holder: bytes, receiver: bytes, token: TokenId, amount: int
     ) -> Receipt:
         """Move units of one certificate; the holder or an approved account may."""
@@ -357,8 +367,16 @@ def new_meter(meter: RegisteredMeter) -> tuple[object, ...]:
     """A meter as `register_meters` takes it."""
     key = meter.public_key
     return (
-        int.from_bytes(key[:32]), int.from_bytes(key[32:]), meter.member, meter.role, meter.source,
-        meter.rated_w, meter.first_day, meter.zone, meter.direct, meter.opening,
+        int.from_bytes(key[:32]),
+        int.from_bytes(key[32:]),
+        meter.member,
+        meter.role,
+        meter.source,
+        meter.rated_w,
+        meter.first_day,
+        meter.zone,
+        meter.direct,
+        meter.opening,
     )
 
 

@@ -8,9 +8,6 @@ METER_BYTES, RECORD_BYTES, SEAL_BYTES, SIGNATURE_BYTES = 20, 100, 100, 64
 RUN_MAX = 32
 """Intervals in one `claim_run`."""
 
-RUN_NODES_MAX = 384
-"""Path nodes in one `claim_run`: 32 paths in trees of 4,096 leaves."""
-
 _METER_AT, _START_AT, _DURATION_AT = 96, 32, 0
 _NO_SEAL = bytes(SEAL_BYTES)
 
@@ -26,8 +23,8 @@ class TokenId(NamedTuple):
     def number(self) -> int:
         """The token's id on the chain.
 
-        >>> TokenId(bytes(19) + b"\\x01", 900, 900).number == 1 << 96 | 900 << 32 | 900
-        True
+        >>> hex(TokenId(bytes.fromhex("ab" * 20), 900, 900).number)
+        '0xabababababababababababababababababababab000000000000038400000384'
         """
         meter = int.from_bytes(self.meter)
         return meter << _METER_AT | self.start << _START_AT | self.duration << _DURATION_AT
@@ -68,6 +65,7 @@ class Production:
             self.index,
             self.issued_wh,
             self.free_wh,
+            self.path,
         )
 
 
@@ -88,15 +86,7 @@ class Purpose:
 def runs(productions: Sequence[Production]) -> list[Sequence[Production]]:
     """Cut a chain of consecutive productions into runs that one transaction takes.
 
-    A run ends with something to claim, because links at its end would prove nothing.
+    Runs without anything to claim are left out; each run starts after the record before it.
     """
-    cut: list[Sequence[Production]] = []
-    first = nodes = 0
-    for index, production in enumerate(productions):
-        too_long = index - first == RUN_MAX
-        if too_long or nodes + len(production.path) > RUN_NODES_MAX:
-            cut.append(productions[first:index])
-            first, nodes = index, 0
-        nodes += len(production.path)
-    cut.append(productions[first:])
+    cut = [productions[at : at + RUN_MAX] for at in range(0, len(productions), RUN_MAX)]
     return [run for run in cut if any(production.free_wh for production in run)]

@@ -102,9 +102,11 @@ class Sender:
         del self._nonces[account.address]
         try:
             self._request("eth_sendRawTransaction", write_bytes(signed.raw))
-        except NodeRefused as why:
-            # After a lost answer the same bytes are sent again; that they are there is success.
-            if "already known" not in why.message.lower():
+        except NodeRefused:
+            # Where an answer was lost on the way, the same bytes were sent twice, and the second
+            # time they are "already known" or their nonce "too low": that they are there counts.
+            # To send the message again with another nonce would be to pay twice.
+            if self._request("eth_getTransactionByHash", write_bytes(signed.tx_hash)) is None:
                 raise
         self._nonces[account.address] = nonce + 1
         return Sent(message, signed.tx_hash, gas)

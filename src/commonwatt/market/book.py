@@ -11,6 +11,10 @@ class TariffUnusable(InputError):
     """Prices under which a local market makes no sense."""
 
 
+class LimitsUnusable(InputError):
+    """Limit prices that a rule does not ask for, or that nobody can trade at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tariff:
     """The prices around the community, in whole units per Wh."""
@@ -81,6 +85,20 @@ class Clearing:
     """By (seller, buyer)."""
 
 
+def require_limits(book: Book, *, needed: bool) -> None:
+    """Raise `LimitsUnusable` unless there is one usable pair for each member, or none at all."""
+    expected = len(book.need_wh) if needed else 0
+    if len(book.limits) != expected:
+        raise LimitsUnusable(
+            f"{len(book.limits)} pairs of limit prices where the rule takes {expected}"
+        )
+    for member, limits in enumerate(book.limits):
+        if not 0 <= min(limits) <= max(limits) <= PRICE_PER_WH_MAX:
+            raise LimitsUnusable(
+                f"limit prices of member {member}, {tuple(limits)}: use 0 to {PRICE_PER_WH_MAX}"
+            )
+
+
 def affordable_wh(need_wh: int, purse: int, unit_cost: int) -> int:
     """As much of a need as the purse pays for at `unit_cost` units per Wh."""
     return need_wh if need_wh * unit_cost <= purse else purse // unit_cost
@@ -96,9 +114,11 @@ def require_sound(clearing: Clearing, book: Book, tariff: Tariff) -> None:
         sold[trade.seller] += trade.wh
         cost[trade.buyer] += trade.wh * (trade.price + tariff.fee_local)
         if book.limits:
-            require("no buyer above its limit", trade.price <= book.limits[trade.buyer].bid)
-            require("no seller below its limit", trade.price >= book.limits[trade.seller].ask)
+            bid, ask = book.limits[trade.buyer].bid, book.limits[trade.seller].ask
+            require("no buyer above its limit", trade.price <= bid, trade=trade, bid=bid)
+            require("no seller below its limit", trade.price >= ask, trade=trade, ask=ask)
     for member, need in enumerate(book.need_wh):
         require("nobody buys beyond its need", bought[member] <= need, member=member)
-        require("nobody sells beyond its offer", sold[member] <= book.offer_wh[member])
+        offered = sold[member] <= book.offer_wh[member]
+        require("nobody sells beyond its offer", offered, member=member)
         require("nobody buys beyond its purse", cost[member] <= book.purse[member], member=member)

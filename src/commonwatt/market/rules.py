@@ -17,6 +17,7 @@ from commonwatt.market.book import (
     Tariff,
     Trade,
     affordable_wh,
+    require_limits,
     require_sound,
 )
 from commonwatt.quantity import side_by_side, split_exactly
@@ -136,7 +137,15 @@ def rule_named(name: str) -> Rule:
 
 
 def clear(name: str, book: Book, tariff: Tariff) -> Clearing:
-    """Clear a book under a named rule, and check the result before anybody relies on it."""
-    clearing = rule_named(name).clear(book, tariff)
+    """Clear a book under a named rule, and check the result before anybody relies on it.
+
+    Raises:
+        RuleUnknown: where there is no such rule.
+        LimitsUnusable: where the book's limit prices are not what the rule needs.
+        InvariantBroken: where the rule's result is not sound.
+    """
+    rule = rule_named(name)
+    require_limits(book, needed=rule.needs_limits)
+    clearing = rule.clear(book, tariff)
     require_sound(clearing, book, tariff)
     return clearing

@@ -4,9 +4,9 @@ All fields are big-endian; the layout is in `docs/internals.md`. A record is ide
 (meter, sequence), never by its signature.
 """
 
+import struct
 from enum import IntEnum, IntFlag
 from hashlib import sha256
-from struct import Struct
 from typing import NamedTuple
 
 from commonwatt.errors import InputError
@@ -17,7 +17,7 @@ METER_BYTES, LEDGER_BYTES, DIGEST_BYTES, SIGNATURE_BYTES = 20, 8, 32, 64
 NO_PREVIOUS = bytes(DIGEST_BYTES)
 """What an opening record says of the record before it."""
 
-_LAYOUT = Struct(">BBH8s20sQQIQQ32s")
+_LAYOUT = struct.Struct(">BBH8s20sQQIQQ32s")
 
 
 class Kind(IntEnum):
@@ -46,12 +46,20 @@ class Quality(IntFlag):
     """A gateway signed for a meter that cannot sign."""
 
 
+CERTIFIABLE = Quality.MEASURED | Quality.CALCULATED
+"""A certificate comes only from a record with one of these (rule R4) ..."""
 NOT_CERTIFIABLE = Quality.ESTIMATED | Quality.SUBSTITUTED | Quality.METER_ERROR
-"""No certificate comes from a record with one of these (rule R4)."""
+"""... and with none of these; `Certificate.vy` asks the same."""
+CERTIFIABLE_KINDS = frozenset({Kind.REGISTERS, Kind.INTERVAL_ONLY})
+"""The other kinds restate or restart a register, and prove no production."""
 
 
 class RecordUnreadable(InputError):
     """Bytes that are not a record."""
+
+
+class FieldUnfit(InputError):
+    """A value that its field of the record cannot hold."""
 
 
 class Record(NamedTuple):
@@ -76,8 +84,14 @@ class Record(NamedTuple):
     """SHA-256 of the meter's previous record."""
 
     def encode(self) -> bytes:
-        """The 100 bytes."""
-        return _LAYOUT.pack(*self)
+        """The 100 bytes; raises `FieldUnfit` rather than cut or fill a value."""
+        lengths = (len(self.ledger), len(self.meter), len(self.previous))
+        if lengths != (LEDGER_BYTES, METER_BYTES, DIGEST_BYTES):
+            raise FieldUnfit(f"ledger, meter and previous have 8, 20 and 32 bytes, not {lengths}")
+        try:
+            return _LAYOUT.pack(*self)
+        except struct.error as error:
+            raise FieldUnfit(f"a record cannot hold a field's value: {error}") from None
 
     @classmethod
     def decode(cls, data: bytes) -> "Record":

@@ -5,14 +5,21 @@ from enum import IntEnum
 from functools import cached_property
 from struct import Struct
 
-from commonwatt.meter.keys import meter_id
-from commonwatt.meter.record import Record, SignedRecord
+from commonwatt.errors import InputError
+from commonwatt.meter.keys import meter_id, require_public_key
+from commonwatt.meter.record import RECORD_BYTES, SIGNATURE_BYTES, Record, SignedRecord
 
 SOLAR_ROOFTOP = 0x010100
 """AIB fuel-free technology code T010100: photovoltaic, on roofs; codes are kept as hex digits."""
 NO_SOURCE = 0
 ZONE_BYTES = 16
+RATED_W_MAX = 2**40 - 1
+_U32_MAX = 2**32 - 1
 _ROLL_FIELDS = Struct(">64sIBI5sI16sB32s")
+
+
+class RegistrationUnusable(InputError):
+    """A meter that no registry could have registered."""
 
 
 class Role(IntEnum):
@@ -47,6 +54,35 @@ class Registration:
     """Whether it writes its records to the chain itself; then the community certifies none."""
     opening: SignedRecord
     """Sequence 0: the registers at installation."""
+
+    def __post_init__(self) -> None:
+        """Refuse what the fixed fields of the roll and of the registry would cut or fill.
+
+        Raises:
+            RegistrationUnusable: where a value fits no field.
+            KeyUnusable: where the key is no point of P-256.
+        """
+        require_public_key(self.public_key)
+        ranges = (
+            ("member", self.member, 0, _U32_MAX),
+            ("source", self.source, 0, _U32_MAX),
+            ("rated power in W", self.rated_w, 1, RATED_W_MAX),
+            ("first day", self.first_day, 0, _U32_MAX),
+        )
+        for name, value, least, most in ranges:
+            if not least <= value <= most:
+                raise RegistrationUnusable(f"a meter's {name} of {value}: use {least} to {most}")
+        fits = self.zone.isascii() and self.zone.isprintable() and len(self.zone) <= ZONE_BYTES
+        if not fits:
+            raise RegistrationUnusable(
+                f"zone {self.zone!r:.40}: use at most {ZONE_BYTES} printable ASCII characters"
+            )
+        lengths = (len(self.opening.record), len(self.opening.signature))
+        if lengths != (RECORD_BYTES, SIGNATURE_BYTES):
+            raise RegistrationUnusable(
+                f"an opening record has {RECORD_BYTES} bytes and a signature of "
+                f"{SIGNATURE_BYTES}, this one {lengths[0]} and {lengths[1]}"
+            )
 
     @cached_property
     def meter(self) -> bytes:

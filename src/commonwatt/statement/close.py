@@ -27,6 +27,7 @@ from commonwatt.statement.leaves import (
 NO_ANCHOR = bytes(32)
 LANES_PER_WORD, LANE_BITS, LANE_BIAS = 6, 42, 2**40
 _LIMITS = Struct(">QQ")
+_LENGTHS = Struct(">II")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,9 @@ def inputs_hash(constitution: bytes, inputs: Inputs) -> bytes:
         digest.update(_LIMITS.pack(*limits))
     digest.update(inputs.supplier.to_bytes(16))
     for refused in inputs.refused:
-        entry = refused.signed.record + refused.signed.signature + refused.reason.name.encode()
+        record, signature = refused.signed
+        # Unreadable ones have any length, so each says where its record ends.
+        lengths = _LENGTHS.pack(len(record), len(signature))
+        entry = lengths + record + signature + refused.reason.name.encode()
         digest.update(sha256(entry).digest())
     return digest.digest()

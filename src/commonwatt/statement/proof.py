@@ -21,7 +21,7 @@ class ProofUnreadable(InputError):
     """Text that is not a proof."""
 
 
-class ProvenLeaf(msgspec.Struct, frozen=True, omit_defaults=True):
+class ProvenLeaf(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One leaf and its path; bytes as lower-case hex digits."""
 
     section: str
@@ -32,7 +32,7 @@ class ProvenLeaf(msgspec.Struct, frozen=True, omit_defaults=True):
     """In the records section: the record itself, which the leaf only names by its digest."""
 
 
-class Proof(msgspec.Struct, frozen=True):
+class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one person gets to see of one statement."""
 
     start: int
@@ -43,13 +43,14 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(Proof)
+_SECTIONS = {section.label: section for section in Section}
 
 
 def read_proof(text: bytes) -> Proof:
     """Decode one proof; raises `ProofUnreadable` with what is wrong."""
     try:
         proof = _decoder.decode(text)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProofUnreadable(f"not a proof: {error}") from None
     if proof.format != PROOF_FORMAT:
         raise ProofUnreadable(f"a proof of format {proof.format!r}; this program reads 1")
@@ -88,7 +89,7 @@ def first_flaw(proof: Proof) -> str | None:
 
 def _leaf_flaw(entry: ProvenLeaf, header: Header) -> str | None:
     try:
-        section = Section[entry.section.upper()]
+        section = _SECTIONS[entry.section]
     except KeyError:
         raise ProofUnreadable(f"no section {entry.section!r} in a statement") from None
     leaf = _hex(entry.leaf, "leaf")
@@ -110,6 +111,10 @@ def _leaf_flaw(entry: ProvenLeaf, header: Header) -> str | None:
 
 def _hex(text: str, what: str) -> bytes:
     try:
-        return bytes.fromhex(text)
+        value = bytes.fromhex(text)
     except ValueError:
-        raise ProofUnreadable(f"the {what} is not written in hex digits") from None
+        value = b""
+    # One way to write a proof: no blanks and no capitals, which `fromhex` would take.
+    if value.hex() != text:
+        raise ProofUnreadable(f"the {what} is not written in lower-case hex digits")
+    return value

@@ -18,6 +18,7 @@ implements: IERC165
 interface Registry:
     def producer(meter: uint256) -> Producer: view
     def opening_of(meter: uint256) -> bytes32: view
+    def source_of(meter: uint256) -> uint256: view
 
 interface Settlement:
     def anchors(start: uint256) -> bytes32: view
@@ -69,11 +70,9 @@ HOUR: constant(uint256) = 3600
 DAY: constant(uint256) = 86400
 MWH_PER_WH: constant(uint256) = 1000
 
-# A run of 32 is eight hours of quarter hours. 384 nodes are 32 paths in trees of 4,096 leaves;
-# in larger trees the runs must be shorter.
+# A run of 32 is eight hours of quarter hours; a path of 20 is for a million certificates.
 RUN_MAX: constant(uint256) = 32
-NODES_MAX: constant(uint256) = 384
-PATH_MAX: constant(uint256) = 32
+PATH_MAX: constant(uint256) = 20
 BATCH_MAX: constant(uint256) = 64
 
 # Units of one interval: at most 2**40 W for an hour and a quarter more, so below 2**42.
@@ -107,8 +106,8 @@ struct Producer:
     first_day: uint256
     direct: bool
 
-# One interval of a run. Only a step with `free` above zero is certified; the others need
-# no statement and only carry the chain of records on.
+# One interval: what its record says, and where its statement says what of it. In a run, a step
+# with `free` zero is not certified, needs no statement, and only carries the chain of records on.
 struct Step:
     kind: uint8
     quality: uint16
@@ -120,6 +119,7 @@ struct Step:
     index: uint32
     issued: uint64
     free: uint64
+    path: DynArray[bytes32, PATH_MAX]
 
 # What a run knows of the record it has reached.
 struct Link:
@@ -222,28 +222,26 @@ def claim(
 
     # 32 community 20 | 52 start 8 | 60 duration 4 | 64 size 4 | 68 root 32
     place: uint256 = convert(extract32(seal, 32), uint256)
-    community: address = convert(convert(place >> 96, uint160), address)
-    start: uint256 = (place >> 32) & U64
+    start: uint256 = place >> 32 & U64
     duration: uint256 = place & U32
     meter: uint256 = self._meter_of(previous)
     link: Link = self._link(previous)
+    community: address = convert(convert(place >> 96, uint160), address)
+    producer: Producer = self._producer(meter, community, duration, link)
 
-    # Everything below follows from the record's digest too; here is where it gets its name.
     head: uint256 = convert(extract32(record, 0), uint256)
     body: uint256 = convert(extract32(record, 32), uint256)
-    assert head & U160 == meter, "certificate: previous record is of another meter"
-    assert head >> 248 == RECORD_VERSION, "certificate: unknown record version"
-    own_ledger: uint256 = convert(convert(ledger, uint64), uint256)
-    assert (head >> 160) & U64 == own_ledger, "certificate: record is for another ledger"
+    assert self._meter_of(record) == meter, "certificate: previous record is of another meter"
     assert extract32(record, 68) == link.digest, "certificate: previous record is not the one named"
     assert body >> 192 == link.sequence + 1, "certificate: records are not adjacent"
-    assert (body >> 128) & U64 == start + duration, "certificate: record is of another interval"
-    assert (body >> 96) & U32 == duration, "certificate: record is of another interval"
+    assert link.time_end == start, "certificate: records are not adjacent"
+    assert body >> 128 & U64 == start + duration, "certificate: record is of another interval"
+    assert body >> 96 & U32 == duration, "certificate: record is of another interval"
 
     step: Step = Step(
-        kind=convert((head >> 240) & 255, uint8),
-        quality=convert((head >> 224) & 65535, uint16),
-        import_mwh=convert((body >> 32) & U64, uint64),
+        kind=convert(head >> 240 & 255, uint8),
+        quality=convert(head >> 224 & 65535, uint16),
+        import_mwh=0,
         export_mwh=convert(convert(extract32(record, 36), uint256) & U64, uint64),
         body=extract32(seal, 0),
         root=extract32(seal, 68),
@@ -251,9 +249,16 @@ def claim(
         index=index,
         issued=issued,
         free=free,
+        path=path,
     )
-    producer: Producer = self._producer(meter, community)
-    self._run(meter, producer, duration, link, [step], path, r, s)
+    digest: bytes32 = sha256(record)
+    id: uint256 = self._certify(meter, producer, duration, link, step, digest)
+    self._check_signature(digest, r, s, producer.x, producer.y)
+    amount: uint256 = convert(free, uint256)
+    log TransferSingle(
+        operator=msg.sender, sender=empty(address), receiver=producer.owner, id=id, value=amount
+    )
+    self._offer_single(empty(address), producer.owner, id, amount, b"")
 
 
 @external
@@ -263,7 +268,6 @@ def claim_run(
     duration: uint32,
     previous: Bytes[RECORD_BYTES],
     steps: DynArray[Step, RUN_MAX],
-    nodes: DynArray[bytes32, NODES_MAX],
     r: uint256,
     s: uint256,
 ):
@@ -274,17 +278,37 @@ def claim_run(
     @param community The meter's community.
     @param duration Seconds of each interval.
     @param previous The meter's record before the first step, 100 bytes.
-    @param steps The intervals in order: registers and quality of the record, and what the
-           statement says of it. A step with `free` 0 is not certified and shows no path.
-    @param nodes The paths of all certified steps, one after another.
+    @param steps The intervals in order.
     @param r Of the meter's signature over the last step's record.
     @param s Of the same, at most half the group's order.
     """
-    assert len(steps) != 0, "certificate: nothing free to claim"
     meter: uint256 = self._meter_of(previous)
     link: Link = self._link(previous)
-    producer: Producer = self._producer(meter, community)
-    self._run(meter, producer, convert(duration, uint256), link, steps, nodes, r, s)
+    length: uint256 = convert(duration, uint256)
+    producer: Producer = self._producer(meter, community, length, link)
+    ids: DynArray[uint256, RUN_MAX] = []
+    amounts: DynArray[uint256, RUN_MAX] = []
+    for step: Step in steps:
+        digest: bytes32 = self._digest(meter, length, link, step)
+        if step.free != 0:
+            ids.append(self._certify(meter, producer, length, link, step, digest))
+            amounts.append(convert(step.free, uint256))
+        link = Link(
+            sequence=link.sequence + 1,
+            time_end=link.time_end + length,
+            export_mwh=convert(step.export_mwh, uint256),
+            digest=digest,
+        )
+    assert len(ids) != 0, "certificate: nothing free to claim"
+    self._check_signature(link.digest, r, s, producer.x, producer.y)
+    log TransferBatch(
+        operator=msg.sender,
+        sender=empty(address),
+        receiver=producer.owner,
+        ids=ids,
+        values=amounts,
+    )
+    self._offer_batch(empty(address), producer.owner, ids, amounts, b"")
 
 
 @external
@@ -315,7 +339,7 @@ def retire(holder: address, id: uint256, amount: uint256, purpose: Purpose):
     log ClaimSingle(
         claim_issuer=holder,
         claim_subject=holder,
-        topic=(staticcall Registry(registry).producer(id >> 96)).source,
+        topic=staticcall Registry(registry).source_of(id >> 96),
         id=id,
         value=amount,
         claim_data=abi_encode(
@@ -499,134 +523,11 @@ def supportsInterface(interface_id: bytes4) -> bool:
 
 
 @internal
-def _run(
-    meter: uint256,
-    producer: Producer,
-    duration: uint256,
-    before: Link,
-    steps: DynArray[Step, RUN_MAX],
-    nodes: DynArray[bytes32, NODES_MAX],
-    r: uint256,
-    s: uint256,
-):
-    """
-    @notice Rebuild the records, prove each certified one in its statement, check the signature
-            over the last, and mint.
-    """
-    assert duration != 0 and duration <= HOUR, "certificate: interval is longer than an hour"
-    assert before.time_end % duration == 0, "certificate: records are not adjacent"
-    assert before.time_end >= producer.first_day * DAY, "certificate: before the meter's first day"
-    if before.sequence == 0:
-        opening: bytes32 = staticcall Registry(registry).opening_of(meter)
-        assert before.digest == opening, "certificate: not the meter's opening record"
-    limit_wh: uint256 = producer.rated_w * duration * MARGIN_OVER // (HOUR * MARGIN_UNDER)
-    identity: uint256 = (convert(convert(ledger, uint64), uint256) << 160) | meter
-    community: uint256 = convert(producer.community, uint256) << 96
-    ids: DynArray[uint256, BATCH_MAX] = []
-    amounts: DynArray[uint256, BATCH_MAX] = []
-    link: Link = before
-    used: uint256 = 0
-
-    for step: Step in steps:
-        start: uint256 = link.time_end
-        export_before: uint256 = link.export_mwh
-        link.sequence = unsafe_add(link.sequence, 1)
-        link.time_end = start + duration
-        link.export_mwh = convert(step.export_mwh, uint256)
-        link.digest = self._digest(identity, duration, step, link)
-        if step.free == 0:
-            continue
-
-        self._check_energy(step, export_before, link.export_mwh, limit_wh)
-        tail: uint256 = community | (start << 32) | duration
-        anchor: bytes32 = sha256(
-            concat(
-                step.body, convert(tail, bytes32), convert(step.size, bytes4), step.root
-            )
-        )
-        known: bytes32 = staticcall Settlement(producer.community).anchors(start)
-        assert known == anchor, "certificate: statement is not anchored"
-
-        # The leaf: meter 20 | issued 8 | retired 8 | free 8 | digest 32, behind a zero byte;
-        # the path: RFC 9162, 2.1.3.2.
-        retired: uint64 = unsafe_sub(step.issued, step.free)
-        figures: uint256 = (
-            (meter << 96)
-            | (convert(step.issued, uint256) << 32)
-            | (convert(retired, uint256) >> 32)
-        )
-        rest: uint256 = (convert(retired, uint256) << 64) | convert(step.free, uint256)
-        node: bytes32 = sha256(
-            concat(
-                b"\x00",
-                convert(figures, bytes32),
-                slice(convert(rest, bytes32), 20, 12),
-                link.digest,
-            )
-        )
-        index: uint256 = convert(step.index, uint256)
-        assert step.index < step.size, "certificate: not in the statement"
-        last: uint256 = convert(step.size, uint256) - 1
-        for _: uint256 in range(PATH_MAX):
-            if last == 0:
-                break
-            assert used < len(nodes), "certificate: path too short"
-            sibling: bytes32 = nodes[used]
-            used = unsafe_add(used, 1)
-            if index & 1 == 1 or index == last:
-                node = sha256(concat(b"\x01", sibling, node))
-                if index & 1 == 0:
-                    for _again: uint256 in range(PATH_MAX):
-                        if index & 1 == 1 or index == 0:
-                            break
-                        index >>= 1
-                        last >>= 1
-            else:
-                node = sha256(concat(b"\x01", node, sibling))
-            index >>= 1
-            last >>= 1
-        assert node == step.root, "certificate: not in the statement"
-
-        id: uint256 = (meter << 96) | (start << 32) | duration
-        self._mark_issued(id)
-        self._give(producer.owner, id, convert(step.free, uint256))
-        log IssuanceSingle(
-            issuer=producer.issuer,
-            topic=producer.source,
-            id=id,
-            value=convert(step.free, uint256),
-        )
-        ids.append(id)
-        amounts.append(convert(step.free, uint256))
-
-    assert used == len(nodes), "certificate: path too long"
-    assert len(ids) != 0, "certificate: nothing free to claim"
-    self._check_signature(link.digest, r, s, producer.x, producer.y)
-    if len(ids) == 1:
-        log TransferSingle(
-            operator=msg.sender,
-            sender=empty(address),
-            receiver=producer.owner,
-            id=ids[0],
-            value=amounts[0],
-        )
-        self._offer_single(empty(address), producer.owner, ids[0], amounts[0], b"")
-    else:
-        log TransferBatch(
-            operator=msg.sender,
-            sender=empty(address),
-            receiver=producer.owner,
-            ids=ids,
-            values=amounts,
-        )
-        self._offer_batch(empty(address), producer.owner, ids, amounts, b"")
-
-
-@internal
 @view
-def _producer(meter: uint256, community: address) -> Producer:
+def _producer(meter: uint256, community: address, duration: uint256, link: Link) -> Producer:
     """
-    @notice The meter, if it may cause certificates in this community.
+    @notice The meter, if it may cause certificates in this community from now on.
+    @param link Its record before the first interval.
     """
     producer: Producer = staticcall Registry(registry).producer(meter)
     assert producer.community != empty(address), "certificate: unknown meter"
@@ -636,7 +537,92 @@ def _producer(meter: uint256, community: address) -> Producer:
         producer.role == ROLE_GENERATION and producer.source != 0
     ), "certificate: meter is not generation with a source"
     assert not producer.direct, "certificate: meter writes to the chain itself"
+    assert duration != 0 and duration <= HOUR, "certificate: interval is longer than an hour"
+    assert link.time_end % duration == 0, "certificate: interval is not on the grid"
+    assert link.time_end >= producer.first_day * DAY, "certificate: before the meter's first day"
+    if link.sequence == 0:
+        opening: bytes32 = staticcall Registry(registry).opening_of(meter)
+        assert link.digest == opening, "certificate: not the meter's opening record"
     return producer
+
+
+@internal
+def _certify(
+    meter: uint256,
+    producer: Producer,
+    duration: uint256,
+    before: Link,
+    step: Step,
+    digest: bytes32,
+) -> uint256:
+    """
+    @notice Prove that an anchored statement certifies a record, and credit its free units.
+    @param before The record before.
+    @param digest SHA-256 of the record.
+    @return The certificate's id.
+    """
+    self._check_energy(step, before.export_mwh, producer.rated_w * duration)
+    start: uint256 = before.time_end
+    place: uint256 = convert(producer.community, uint256) << 96 | start << 32 | duration
+    anchor: bytes32 = sha256(
+        concat(step.body, convert(place, bytes32), convert(step.size, bytes4), step.root)
+    )
+    known: bytes32 = staticcall Settlement(producer.community).anchors(start)
+    assert known == anchor, "certificate: statement is not anchored"
+
+    # The leaf: meter 20 | issued 8 | retired 8 | free 8 | digest 32, behind a zero byte.
+    issued: uint256 = convert(step.issued, uint256)
+    free: uint256 = convert(step.free, uint256)
+    retired: uint256 = unsafe_sub(issued, free)
+    figures: uint256 = meter << 96 | issued << 32 | retired >> 32
+    leaf: bytes32 = sha256(
+        concat(
+            b"\x00",
+            convert(figures, bytes32),
+            slice(convert(retired << 64 | free, bytes32), 20, 12),
+            digest,
+        )
+    )
+    assert (
+        self._root(leaf, convert(step.index, uint256), convert(step.size, uint256), step.path)
+        == step.root
+    ), "certificate: not in the statement"
+
+    id: uint256 = meter << 96 | start << 32 | duration
+    self._mark_issued(id)
+    self._give(producer.owner, id, free)
+    log IssuanceSingle(issuer=producer.issuer, topic=producer.source, id=id, value=free)
+    return id
+
+
+@internal
+@pure
+def _root(
+    leaf: bytes32, index: uint256, size: uint256, path: DynArray[bytes32, PATH_MAX]
+) -> bytes32:
+    """
+    @notice The root that a hashed leaf and its path lead to (RFC 9162, 2.1.3.2).
+    """
+    assert index < size, "certificate: no such leaf"
+    place: uint256 = index
+    last: uint256 = unsafe_sub(size, 1)
+    node: bytes32 = leaf
+    for sibling: bytes32 in path:
+        assert last != 0, "certificate: path too long"
+        if place & 1 == 1 or place == last:
+            node = sha256(concat(b"\x01", sibling, node))
+            # A last node without a sibling was carried up: so many levels have none.
+            for _: uint256 in range(PATH_MAX):
+                if place & 1 == 1 or place == 0:
+                    break
+                place >>= 1
+                last >>= 1
+        else:
+            node = sha256(concat(b"\x01", node, sibling))
+        place >>= 1
+        last >>= 1
+    assert last == 0, "certificate: path too short"
+    return node
 
 
 @internal
@@ -669,50 +655,55 @@ def _link(record: Bytes[RECORD_BYTES]) -> Link:
 
 
 @internal
-@pure
-def _digest(identity: uint256, duration: uint256, step: Step, link: Link) -> bytes32:
+@view
+def _digest(meter: uint256, duration: uint256, before: Link, step: Step) -> bytes32:
     """
     @notice SHA-256 of a record rebuilt from a step.
-    @param identity Ledger and meter.
-    @param link The record's own place and register; `digest` still of the record before it.
+    @param before The record before.
     """
     head: uint256 = (
-        (RECORD_VERSION << 248)
-        | (convert(step.kind, uint256) << 240)
-        | (convert(step.quality, uint256) << 224)
-        | identity
+        RECORD_VERSION << 248
+        | convert(step.kind, uint256) << 240
+        | convert(step.quality, uint256) << 224
+        | convert(convert(ledger, uint64), uint256) << 160
+        | meter
     )
+    export_mwh: uint256 = convert(step.export_mwh, uint256)
     body: uint256 = (
-        (link.sequence << 192)
-        | (link.time_end << 128)
-        | (duration << 96)
-        | (convert(step.import_mwh, uint256) << 32)
-        | (link.export_mwh >> 32)
+        before.sequence + 1 << 192
+        | before.time_end + duration << 128
+        | duration << 96
+        | convert(step.import_mwh, uint256) << 32
+        | export_mwh >> 32
     )
     return sha256(
         concat(
             convert(head, bytes32),
             convert(body, bytes32),
-            slice(convert(link.export_mwh, bytes32), 28, 4),
-            link.digest,
+            slice(convert(export_mwh, bytes32), 28, 4),
+            before.digest,
         )
     )
 
 
 @internal
 @pure
-def _check_energy(step: Step, before_mwh: uint256, now_mwh: uint256, limit_wh: uint256):
+def _check_energy(step: Step, before_mwh: uint256, rated_ws: uint256):
     """
     @notice Refuse what the meter did not measure, or cannot have produced.
+    @param before_mwh The register before.
+    @param rated_ws Rated power for the length of the interval, in Ws.
     """
     kind: uint256 = convert(step.kind, uint256)
     quality: uint256 = convert(step.quality, uint256)
+    now_mwh: uint256 = convert(step.export_mwh, uint256)
     assert kind <= KIND_INTERVAL_ONLY, "certificate: record is not of this kind"
     assert (
         quality & QUALITY_SOUND != 0 and quality & QUALITY_UNSOUND == 0
     ), "certificate: reading is not sound"
     assert now_mwh >= before_mwh, "certificate: register went down"
     produced_wh: uint256 = now_mwh // MWH_PER_WH - before_mwh // MWH_PER_WH
+    limit_wh: uint256 = rated_ws * MARGIN_OVER // (HOUR * MARGIN_UNDER)
     assert produced_wh <= limit_wh, "certificate: more than rated power"
     assert convert(step.issued, uint256) <= produced_wh, "certificate: more than the meter shows"
     assert step.free <= step.issued, "certificate: more free than issued"

@@ -382,6 +382,15 @@ def producer(meter: uint256) -> Producer:
 
 @external
 @view
+def source_of(meter: uint256) -> uint256:
+    """
+    @notice Source code of a meter; zero for none and for an unknown meter.
+    """
+    return self.entries[meter].traits >> 208 & U32
+
+
+@external
+@view
 def opening_of(meter: uint256) -> bytes32:
     """
     @notice SHA-256 of the meter's opening record.

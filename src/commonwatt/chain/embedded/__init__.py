@@ -7,13 +7,23 @@ unchanged on a public or consortium chain.
 
 | module | knows |
 |---|---|
-| `chain` | one chain: executes, journals, then acknowledges |
-| `engine` | the specification: state, transactions, calls |
-| `speedups` | what is remembered instead of done again |
+| `chain` | one chain: makes a block, journals it, then acknowledges it |
+| `producer` | the head, and how the next block is made |
+| `engine` | the specification: transactions that change a state, calls that do not |
+| `world` | the state, what changed in it, its root |
+| `trie` | Merkle Patricia tries that recompute only what changed |
+| `speedups`, `arithmetic` | what is remembered instead of done again |
+| `block`, `header` | a block as plain values, and the header that follows from it |
 | `journal` | the SQLite file: transactions, headers, receipts, logs |
-| `snapshot` | the whole state as rows, to start without replaying everything |
-| `rpc` | the JSON-RPC methods |
+| `snapshot` | the whole state as rows, to start without executing everything again |
+| `rpc`, `logs`, `shapes` | the JSON-RPC methods and their forms |
 | `provider` | the way in for web3.py |
+
+How far it can be trusted: each header carries the state root and the hash of the one before, so
+the history cannot be changed unnoticed by anybody who knows a later hash. There is one validator,
+and it could write another history from the start; who must not have to trust it, uses a network.
+Headers are Osaka's in every field, but not those of a public chain: the base fee is zero, several
+blocks may have the same time, and the contracts of the consensus layer are absent.
 """
 
 from commonwatt.chain.embedded.chain import EmbeddedChain

@@ -41,7 +41,7 @@ TRANSACTION_GAS_LIMIT = 16_777_216
 _LEGACY_FIRST_BYTE = 0x80
 
 
-class NotIncludable(Exception):  # noqa: N818 - turned into a JSON-RPC error at the edge
+class NotIncludable(Exception):
     """The transaction cannot be in any block now; the state is as it was."""
 
 

@@ -1,4 +1,4 @@
-"""Two things Ethereum's specification does again and again, done once.
+"""Things Ethereum's specification does again and again, done once.
 
 The specification is written to be read. Two of its habits cost more than all the rest:
 
@@ -6,9 +6,11 @@ The specification is written to be read. Two of its habits cost more than all th
 - it copies **the whole state** at the start of every call frame, to be able to undo the frame.
 
 Here the first is remembered, and the second is an undo log: the state's dictionaries note what
-each write replaces, and undoing a frame replays the notes backwards. Nothing else of the
-specification is touched, and everything here is taken off again after each use (`applied`), so
-that the same process can run the untouched specification beside it; a test compares the two.
+each write replaces, and undoing a frame replays the notes backwards. A third, the ceremony around
+every whole number, is in `arithmetic`.
+
+Nothing else of the specification is touched, and the same process can run it exactly as published
+(`taken_off`) beside all this (`applied`); a test compares the two.
 """
 # ruff: noqa: SLF001 - the specification keeps its state in fields with underscores
 
@@ -28,6 +30,8 @@ from ethereum.forks.osaka.vm.instructions import storage
 from ethereum.forks.osaka.vm.runtime import get_valid_jump_destinations
 from ethereum_types.bytes import Bytes32
 from ethereum_types.numeric import U256
+
+from commonwatt.chain.embedded import arithmetic
 
 JUMP_TABLES_KEPT = 256
 """Contracts whose jump table is remembered; a community uses four."""
@@ -154,8 +158,13 @@ _SWAPS: tuple[tuple[ModuleType, str, Callable[..., Any]], ...] = (
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """Run the specification with the speed-ups on states of class `UndoState`, then without."""
+    """Run the specification with the speed-ups; its state must be an `UndoState`.
+
+    What works on an `UndoState` only is taken off again in the end; the arithmetic, which makes no
+    difference to anybody, stays, because Python would have to learn its types anew each time.
+    """
     with SPEC_LOCK:
+        arithmetic.put_on()
         before = [(module, name, getattr(module, name)) for module, name, _ in _SWAPS]
         for module, name, quick in _SWAPS:
             setattr(module, name, quick)
@@ -170,4 +179,5 @@ def applied() -> Iterator[None]:
 def taken_off() -> Iterator[None]:
     """Run the specification exactly as published."""
     with SPEC_LOCK:
+        arithmetic.take_off()
         yield

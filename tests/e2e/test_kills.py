@@ -1,0 +1,58 @@
+"""`kill -9` at random moments: nothing acknowledged is lost, nothing is paid twice."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from commandline import anchors, commonwatt
+
+from commonwatt.audit.published import read_community
+from commonwatt.chain.ledger import Addresses
+from commonwatt.node.folder import FolderFiles
+from commonwatt.node.wiring import chain_facts
+
+KILLS = 50 if os.environ.get("COMMONWATT_SOAK") else 10
+IMPORT_SECONDS = 0.5
+
+
+def start(*words: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "commonwatt.cli.main", "demo", *map(str, words)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def balances(folder: Path) -> tuple[object, ...]:
+    chain = read_community(FolderFiles(folder)).chain
+    addresses = Addresses(chain.registry, chain.settlement, chain.certificate, chain.token)
+    facts = chain_facts(folder, None, addresses, chain.chain_id)
+    closes = [close.start for close in facts.closes]
+    assert len(closes) == len(set(closes)), "an interval was closed twice"
+    return facts.balances, facts.supplier, facts.grid_operator, facts.wallets, tuple(closes)
+
+
+@pytest.mark.parametrize("kill", range(KILLS))
+def test_a_killed_run_resumes_to_the_same_roots_and_balances(
+    tmp_path: Path, street_file: Path, street_run: Path, kill: int
+) -> None:
+    dice = random.Random(kill)
+    run = tmp_path / "run"
+    words: tuple[object, ...] = ("--homes", street_file, "--out", run)
+    # Each run is killed twice: somewhere in it, and somewhere in its resumption.
+    for _ in range(2):
+        process = start(*words)
+        time.sleep(IMPORT_SECONDS + dice.random() * 3.0)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        words = ("--resume", run) if (run / "run.json").exists() else words
+    answer = commonwatt("demo", *words, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["audit"] == "ok"
+    assert anchors(run) == anchors(street_run)
+    assert balances(run) == balances(street_run)
