@@ -97,6 +97,7 @@ class Street:
     state: State = field(init=False)
     closes: list[AnchoredClose] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    last_inputs: Inputs = field(init=False)
 
     def __post_init__(self) -> None:
         self.grid = [SimulatedMeter(f"grid {n}", self.start.start) for n in range(self.members)]
@@ -128,8 +129,6 @@ class Street:
             grid_operator=b"G" * 20,
             first_start=self.start.start,
         )
-        self.constitution = sha256(constitution_bytes(self.community)).digest()
-        self.state = first_state(self.community)
         self.balances = [self.balance] * self.members
         self.supplier_balance, self.grid_balance = self.supplier, 0
         self.interval = self.start
@@ -140,8 +139,25 @@ class Street:
         self.flows.append(
             Flow(len(self.flows) + 1, SUPPLIER_LANE, self.community.supplier, self.supplier)
         )
-        self.files[CONSTITUTION_PATH] = constitution_bytes(self.community)
-        self.files[REGISTER_PATH] = register_bytes(self.community.registrations)
+        self.found(self.community)
+
+    def found(self, community: Community) -> None:
+        """Begin with these members and meters, honest or not."""
+        self.community = community
+        self.constitution = sha256(constitution_bytes(community)).digest()
+        self.state = first_state(community)
+        self.files[CONSTITUTION_PATH] = constitution_bytes(community)
+        self.files[REGISTER_PATH] = register_bytes(community.registrations)
+
+    def move(self, lane: int, amount: int) -> None:
+        """Pay into a lane, or with an amount below zero out of it; only its own account does."""
+        owners = {SUPPLIER_LANE: self.community.supplier}
+        account = owners.get(lane) or self.community.accounts[lane]
+        self.flows.append(Flow(len(self.flows) + 1, lane, account, amount))
+        if lane == SUPPLIER_LANE:
+            self.supplier_balance += amount
+        else:
+            self.balances[lane] += amount
 
     def measure(
         self,
@@ -184,13 +200,17 @@ class Street:
 
     def close(self, records: Sequence[SignedRecord], limits: Sequence[Limits] = ()) -> Statement:
         """Close the open interval, publish it, and go on to the next."""
-        inputs = self.inputs(records, limits)
+        return self.conclude(self.inputs(records, limits))
+
+    def conclude(self, inputs: Inputs) -> Statement:
+        """Close on inputs that need not be honest."""
+        self.last_inputs = inputs
         statement, self.state = close(self.community, self.constitution, self.state, inputs)
         self.balances = [p.balance_after for p in statement.settled.positions]
         self.supplier_balance += statement.settled.supplier_in - statement.settled.supplier_out
         self.grid_balance += statement.settled.grid_in
         anchor, start = statement.header.anchor, self.interval.start
-        transaction = sha256(anchor).digest()
+        transaction = sha256(b"transaction at %d" % start).digest()
         self.closes.append(
             AnchoredClose(start, 900, anchor, transaction, len(self.closes), self.interval.end + 60)
         )

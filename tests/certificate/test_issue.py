@@ -276,7 +276,7 @@ def test_issuing_is_not_believed_but_checked(noon) -> None:
     positions = positions_with(statement, exported_wh=900)
     with pytest.raises(InvariantBroken, match="issued within export"):
         certify(inputs.accepted, street.community.by_meter, positions)
-    positions = positions_with(statement, sold_local_wh=400)
+    positions = positions_with(statement, sold_local_wh=400, sold_supplier_wh=600)
     with pytest.raises(InvariantBroken, match="green within bought"):
         certify(inputs.accepted, street.community.by_meter, positions)
 

@@ -118,25 +118,26 @@ class Ground:
     stranger = account("stranger")
 
     @classmethod
-    def new(cls, beside: "Ground | None" = None) -> "Ground":
-        """A community without members, on a chain of its own or beside another."""
+    def new(cls, beside: "Ground | None" = None, *, shared: bool = True) -> "Ground":
+        """A community without members: on a chain of its own, or on the chain of another one.
+
+        In the second case it shares the other's registry, certificates and token, or nothing.
+        """
         clock = beside.clock if beside else Clock()
         chain = beside.chain if beside else EmbeddedChain(clock=clock)
         connection = beside.ledger.connection if beside else Connection.embedded(chain)
-        shared: dict[str, Any] = {}
-        if beside:
+        same: dict[str, Any] = {}
+        if beside and shared:
             at = beside.ledger.addresses
-            shared = {
-                "token": at.token, "registry": at.registry, "certificate": at.certificate
-            }  # fmt: skip
+            same = {"token": at.token, "registry": at.registry, "certificate": at.certificate}
         ledger = Ledger.deploy(
             connection, issuer=cls.issuer, operator=cls.operator.address_bytes,
-            supplier=cls.supplier.address_bytes, grid_operator=cls.grid.address_bytes, **shared,
+            supplier=cls.supplier.address_bytes, grid_operator=cls.grid.address_bytes, **same,
         )  # fmt: skip
         return cls(clock, chain, ledger)
 
     def join(self, number: int) -> None:
-        """Admit members; each has tokens in its wallet and has allowed the settlement to take them."""
+        """Admit members, named by their index."""
         first = len(self.members)
         fresh = [account(f"member {index}") for index in range(first, first + number)]
         self.ledger.join(self.operator, [member.address_bytes for member in fresh])
@@ -173,9 +174,7 @@ class Ground:
     def previous(self) -> bytes:
         return self.closed[-1].header.anchor if self.closed else bytes(32)
 
-    def header(
-        self, deltas: Sequence[int], leaves: Sequence[bytes] = (), **changes: Any
-    ) -> Header:
+    def header(self, deltas: Sequence[int], leaves: Sequence[bytes] = (), **changes: Any) -> Header:
         """The next header, with fields changed as a careless or dishonest operator would."""
         header = Header(
             version=1, rule=1, decimals=8, flags=0, ledger=self.ledger.ledger_id,
@@ -225,7 +224,9 @@ class Ground:
         self.clock.now += QUARTER
         written = changes.pop("leaf", None)
         record = meter.next(self.clock.now, **changes)
-        leaves = [leaf(record, 5, 5, sha256(b"%d" % other).digest()[:20]) for other in range(others)]
+        leaves = [
+            leaf(record, 5, 5, sha256(b"%d" % other).digest()[:20]) for other in range(others)
+        ]
         index = others // 2
         leaves.insert(index, written or leaf(record, issued, free))
         closed = self.close_now(leaves)
@@ -252,7 +253,9 @@ class Ground:
         }
         accounts = state._main_trie._data.items()
         slots[b"coins"] = {bytes(who): int(held.balance) for who, held in accounts if held}
-        slots[b"code"] = {bytes(who): len(held.code) for who, held in accounts if held and held.code}
+        slots[b"code"] = {
+            bytes(who): len(held.code) for who, held in accounts if held and held.code
+        }
         return slots
 
     @contextmanager

@@ -50,7 +50,9 @@ def test_every_function_says_what_it_does_and_every_refusal_says_why(name: str) 
     refusals = re.findall(r'"(\w+): [a-z]', text)
     assert set(refusals) == {name.lower()}
     code = re.sub(r'""".*?"""', "", text, flags=re.DOTALL)
-    assert len(re.findall(r"\b(?:assert|raise) ", code)) <= len(re.findall(rf'"{name.lower()}: ', code))
+    assert len(re.findall(r"\b(?:assert|raise) ", code)) <= len(
+        re.findall(rf'"{name.lower()}: ', code)
+    )
 
 
 def test_selectors_and_events_are_those_of_the_standards() -> None:

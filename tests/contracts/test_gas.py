@@ -9,11 +9,11 @@ import random
 from pathlib import Path
 
 import pytest
-from contracts.ground import EURO, NOON, Ground, Shown, account
 
 from commonwatt.audit.facts import SUPPLIER_LANE
 from commonwatt.chain.connection import Receipt
 from commonwatt.chain.production import Purpose
+from contracts.ground import EURO, NOON, Ground, Shown, account
 
 FILE = Path(__file__).parent / "gas.json"
 BUDGETS = {
@@ -36,7 +36,7 @@ def _closes() -> dict[str, int]:
 
 def _close(members: int) -> int:
     """The second close of a community in which everybody pays or earns some tens of cents."""
-    ground, chance = Ground.new(), random.Random(members)  # noqa: S311 - the same each time
+    ground, chance = Ground.new(), random.Random(members)
     ground.join(members)
     ground.fund(SUPPLIER_LANE, (members + 1) * 10 * EURO)
     ground.close(deltas=[10 * EURO] * members, supplier_out=10 * EURO * members)

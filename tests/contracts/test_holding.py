@@ -4,8 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from contracts.ground import NOON, QUARTER, ROOFTOP, Ground, account, fresh_ground
-from contracts.helpers import deploy
 from eth_abi.abi import decode, encode
 
 from commonwatt.audit.facts import Retirement
@@ -13,6 +11,8 @@ from commonwatt.chain.abi import contract
 from commonwatt.chain.connection import Account
 from commonwatt.chain.encoding import keccak
 from commonwatt.chain.production import Purpose, TokenId
+from contracts.ground import NOON, QUARTER, ROOFTOP, Ground, account, fresh_ground
+from contracts.helpers import deploy
 
 PURPOSE = Purpose("bakery", "Market Square 1", "DE", NOON, NOON + 86_400, "bread of today")
 OWNER = account("member 0")
@@ -137,7 +137,9 @@ def test_retired_units_say_for_whom_and_never_come_back(ground: Ground, token: T
     receipt = ground.ledger.retire(OWNER, owner, token, 150, PURPOSE)
     assert (ground.ledger.units(owner, token), ground.ledger.retired(owner, token)) == (250, 150)
     (said,) = (
-        log for log in receipt.logs if log.topics[0] == contract("Certificate").topics["ClaimSingle"]
+        log
+        for log in receipt.logs
+        if log.topics[0] == contract("Certificate").topics["ClaimSingle"]
     )
     assert [word[-20:] for word in said.topics[1:3]] == [owner, owner]
     assert int.from_bytes(said.topics[3]) == ROOFTOP
@@ -280,10 +282,14 @@ def _ask(ground: Ground, function: str, *values: object) -> tuple[Any, ...]:
     return known.answer(function, ground.ledger.connection.call(at, known.data(function, *values)))
 
 
-def _batch(
-    ground: Ground, caller: Account, sender: bytes, receiver: bytes, tokens: list[TokenId],
+def _batch(  # noqa: PLR0917 - as ERC-1155 has it
+    ground: Ground,
+    caller: Account,
+    sender: bytes,
+    receiver: bytes,
+    tokens: list[TokenId],
     amounts: list[int],
-) -> None:  # fmt: skip
+) -> None:
     ids = [token.number for token in tokens]
     data = contract("Certificate").data(
         "safeBatchTransferFrom", sender, receiver, ids, amounts, b""

@@ -1,18 +1,18 @@
-"""RFC 9162 paths: the contract's own function against the floor's, for every leaf of small trees."""
+"""RFC 9162 paths: the contract's own function against the floor's, leaf by leaf."""
 
 import re
 from collections.abc import Callable
 from hashlib import sha256
 
 import pytest
-from contracts.ground import Ground
-from contracts.helpers import deploy_source
 from eth_abi.abi import encode
 
 from commonwatt.chain.build import SOURCES
 from commonwatt.chain.encoding import keccak
 from commonwatt.chain.errors import CallReverted
 from commonwatt.merkle import Tree, leaf_hash
+from contracts.ground import Ground
+from contracts.helpers import deploy_source
 
 SIZES = [*range(1, 18), 33, 64, 100, 1000]
 Root = Callable[[bytes, int, int, list[bytes]], bytes]

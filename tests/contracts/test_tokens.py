@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from contracts.ground import EURO, Ground, account
-from contracts.helpers import deploy
 from eth_abi.abi import encode
 
 from commonwatt.audit.facts import SUPPLIER_LANE
@@ -12,6 +10,8 @@ from commonwatt.chain.abi import contract
 from commonwatt.chain.connection import Account
 from commonwatt.chain.encoding import keccak
 from commonwatt.chain.ledger import Ledger
+from contracts.ground import EURO, Ground, account
+from contracts.helpers import deploy
 
 POOR, PAYER, PAYEE = account("poor"), account("payer"), account("payee")
 LIMITLESS = 2**256 - 1

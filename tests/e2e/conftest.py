@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from commandline import Answer, commonwatt, street_csv
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commandline import Answer, commonwatt
+
+from commandline import Answer, anchors, commonwatt
 
 HEAD = "home,interval_start,load_kwh,pv_kwh\n"
 
@@ -50,9 +51,7 @@ def assert_one_line(answer: Answer, *words: object) -> None:
 
 
 @pytest.mark.parametrize("fault", FILES)
-def test_a_bad_homes_file_is_refused_before_anything_is_written(
-    tmp_path: Path, fault: str
-) -> None:
+def test_a_bad_homes_file_is_refused_before_anything_is_written(tmp_path: Path, fault: str) -> None:
     content, word = FILES[fault]
     path = tmp_path / "homes.csv"
     path.write_bytes(content)
@@ -132,8 +131,6 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_and_the_run_goes_on_afterwards(
     tmp_path: Path, street_file: Path, street_run: Path, limit_kb: int
 ) -> None:
-    from commandline import anchors  # noqa: PLC0415
-
     run = tmp_path / "run"
     answer = _with_limit(limit_kb, "demo", "--homes", street_file, "--out", run)
     assert_one_line(answer, str(tmp_path))
@@ -152,7 +149,7 @@ def _with_limit(limit_kb: int, *words: object) -> Answer:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit_kb * 1024, limit_kb * 1024))
 
     command = [sys.executable, "-m", "commonwatt.cli.main", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limited, check=False)  # noqa: PLW1509
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limited, check=False)
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
@@ -175,7 +172,7 @@ def test_every_other_command_names_what_it_cannot_use(
     assert_one_line(commonwatt(*words(tmp_path)))
 
 
-def test_a_reader_that_goes_away_is_no_error_of_ours(tmp_path: Path, street_run: Path) -> None:
+def test_a_reader_that_goes_away_is_no_error_of_ours(street_run: Path) -> None:
     command = f"{sys.executable} -m commonwatt.cli.main audit {street_run} | true"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr

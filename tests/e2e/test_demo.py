@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from commandline import Answer, anchors, commonwatt
+from commonwatt.node.folder import PUBLISHED
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "days.json"
-SHARED_HOMES = (
-    Path(__file__).parents[3] / "shared" / "data" / "citylearn2022_17homes_hourly.csv.gz"
-)
+SHARED_HOMES = Path(__file__).parents[3] / "shared" / "data" / "citylearn2022_17homes_hourly.csv.gz"
 PROMISED = {
     "scenario", "participants", "meters", "intervals", "records", "rejected", "generation_wh",
     "consumption_wh", "exported_wh", "imported_wh", "local_wh", "certificates_issued_wh",
@@ -65,7 +65,7 @@ def test_a_second_run_without_out_replaces_the_first(tmp_path: Path, street_file
 
 
 def test_records_in_another_order_in_another_process_give_the_same_roots(
-    tmp_path: Path, street_file: Path, street_run: Path
+    tmp_path: Path, street_run: Path
 ) -> None:
     program = (
         "import sys\nfrom pathlib import Path\n"
@@ -78,7 +78,7 @@ def test_records_in_another_order_in_another_process_give_the_same_roots(
     other = tmp_path / "other"
     subprocess.run([sys.executable, "-c", program, street_run, other], check=True)
     assert anchors(other) == anchors(street_run)
-    published = [p for top in ("public", "members", "audit") for p in (other / top).rglob("*.json*")]
+    published = [p for top in PUBLISHED for p in (other / top).rglob("*.json*")]
     assert len(published) > 8
     for path in published:
         assert path.read_bytes() == (street_run / path.relative_to(other)).read_bytes()

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from commandline import anchors, commonwatt
 
+from commandline import anchors, commonwatt
 from commonwatt.audit.published import read_community
 from commonwatt.chain.ledger import Addresses
 from commonwatt.node.folder import FolderFiles

@@ -41,7 +41,16 @@ def test_another_key_and_bad_numbers_are_refused(tmp_path: Path) -> None:
     key, other = tmp_path / "meter.key", tmp_path / "other.key"
     commonwatt("meter", "keygen", key)
     public = commonwatt("meter", "keygen", other).out.split("public key")[1].split()[0]
-    words = ["meter", "sign", "--key", key, "--ledger", LEDGER, "--time-end", "2016-06-21T12:00:00Z"]
+    words = [
+        "meter",
+        "sign",
+        "--key",
+        key,
+        "--ledger",
+        LEDGER,
+        "--time-end",
+        "2016-06-21T12:00:00Z",
+    ]
     good = ["--sequence", 1, "--import-mwh", 1, "--export-mwh", 1]
     file = tmp_path / "record.json"
     file.write_text(commonwatt(*words, *good).out)

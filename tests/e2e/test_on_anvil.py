@@ -4,9 +4,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+
 from anvil import running_anvil
 from commandline import anchors, commonwatt
-
 from commonwatt.audit.facts import ChainFacts
 from commonwatt.audit.published import read_community
 from commonwatt.chain.embedded.chain import CHAIN_ID

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commandline import commonwatt
 
+from commandline import commonwatt
 from commonwatt.audit.facts import ChainFacts
 from commonwatt.audit.published import read_community
 from commonwatt.audit.recompute import audit
@@ -37,9 +37,7 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for top in PUBLISHED for path in (folder / top).rglob("*") if path.is_file())
 
 
-def test_every_one_of_200_flipped_bytes_is_found_and_placed(
-    copy: Path, facts: ChainFacts
-) -> None:
+def test_every_one_of_200_flipped_bytes_is_found_and_placed(copy: Path, facts: ChainFacts) -> None:
     assert audit(FolderFiles(copy), facts).verdict == "ok"
     dice = random.Random(28)
     paths = files_in(copy)

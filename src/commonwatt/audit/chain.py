@@ -14,7 +14,7 @@ from commonwatt.audit.facts import (
 from commonwatt.meter.keys import verify
 from commonwatt.meter.record import NO_PREVIOUS
 from commonwatt.meter.registration import Registration, Role
-from commonwatt.quantity import MWH_PER_WH, time_text
+from commonwatt.quantity import MWH_PER_WH, TIME_MAX, time_text
 from commonwatt.statement.close import State, Statement
 from commonwatt.statement.community import Community
 from commonwatt.statement.publication import CONSTITUTION_PATH, REGISTER_PATH, day_of
@@ -66,6 +66,14 @@ def require_flows(community: Community, facts: ChainFacts) -> None:
             raise Difference(place, f"moves lane {flow.lane}, which nobody has")
         if flow.amount < 0 and flow.account != owners[flow.lane]:
             raise Difference(place, f"takes out of lane {flow.lane}, which is another's")
+
+
+def closed_days(facts: ChainFacts) -> list[str]:
+    """The UTC days of which the chain closed an interval."""
+    for number, closed in enumerate(facts.closes):
+        if not 0 <= closed.start < TIME_MAX:
+            raise Difference(f"close {number}", f"is of an interval at {closed.start}: no time")
+    return sorted({day_of(closed.start) for closed in facts.closes})
 
 
 class Lanes:
@@ -152,20 +160,25 @@ def _require_backed(
     claimed: Counter[tuple[bytes, int]] = Counter()
     for claim in facts.claims:
         if claim.duration != community.interval_s:
-            place = f"claim of meter {claim.meter.hex()} at {claim.start}"
+            place = _units_of("claim", claim.meter, claim.start)
             raise Difference(place, f"is for {claim.duration} s, which is no interval of ours")
         claimed[claim.meter, claim.start] += claim.wh
     for (meter, start), wh in claimed.items():
         if wh != free.get((meter, start), 0):
-            place = f"claim of meter {meter.hex()} at {start}"
+            place = _units_of("claim", meter, start)
             raise Difference(place, f"{wh} Wh became tokens, which is not what was free")
     retired: Counter[tuple[bytes, int]] = Counter()
     for retirement in facts.retirements:
         retired[retirement.meter, retirement.start] += retirement.wh
     for (meter, start), wh in retired.items():
         if wh > claimed[meter, start]:
-            place = f"retirement of meter {meter.hex()} at {start}"
+            place = _units_of("retirement", meter, start)
             raise Difference(place, f"{wh} Wh are retired, more than became tokens")
+
+
+def _units_of(what: str, meter: bytes, start: int) -> str:
+    when = time_text(start) if 0 <= start < TIME_MAX else str(start)
+    return f"{what} of meter {meter.hex()} at {when}"
 
 
 def require_registers(

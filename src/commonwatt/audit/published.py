@@ -71,14 +71,14 @@ def read_community(files: Files) -> Community:
         register_written = register_bytes(community.registrations).splitlines(keepends=True)
     except (ValueError, InputError, OverflowError) as error:
         raise Difference(CONSTITUTION_PATH, f"not a community: {error}") from None
+    for number, (entry, r) in enumerate(zip(register, community.registrations, strict=True), 1):
+        if entry.meter != r.meter.hex():
+            raise Difference(f"{REGISTER_PATH}, line {number}", "names a meter, with another's key")
     for number, (line, again) in enumerate(
         zip(register_lines, register_written, strict=True), start=1
     ):
         if line != again:
             raise Difference(f"{REGISTER_PATH}, line {number}", "written differently")
-    for entry, r in zip(register, community.registrations, strict=True):
-        if entry.meter != r.meter.hex():
-            raise Difference(f"{REGISTER_PATH}, meter {r.meter.hex()}", "another meter's key")
     if text != written:
         raise Difference(CONSTITUTION_PATH, "does not name this register, or written differently")
     return community

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from commonwatt.audit.chain import (
     Lanes,
+    closed_days,
     require_flows,
     require_registered,
     require_registers,
@@ -46,7 +47,6 @@ from commonwatt.statement.publication import (
     HeaderLine,
     Line,
     constitution_bytes,
-    day_of,
     lines_of,
     paths_of,
 )
@@ -107,7 +107,7 @@ def _audit(files: Files, facts: ChainFacts, found: Audit, witness: Witness) -> N
     community = read_community(files)
     require_registered(community, facts)
     require_flows(community, facts)
-    days = sorted({day_of(close.start) for close in facts.closes})
+    days = closed_days(facts)
     _require_no_stranger(files, community, days)
     again = _Recomputation(files, community, Lanes(facts), found, witness)
     for day in days:
@@ -204,7 +204,9 @@ def _inputs_of(
     after = {verdict.record.meter: Standing(verdict.record, verdict.digest) for verdict in accepted}
     for index, entry in enumerate(refused):
         meter = entry.signed.record[12:32]
-        standings = (state.standings.get(meter), after.get(meter))
+        standings = [state.standings.get(meter)]
+        if meter in after:
+            standings.append(after[meter])
         registration = community.by_meter.get(meter)
         _require_refusable(entry, registration, standings, gate, f"{place}, refused record {index}")
     balances, supplier = lanes.before_close(first.flows, place)

@@ -42,28 +42,18 @@ def demo(
 ) -> int:
     """Run a real neighbourhood's day: signed meters, local market, payment, certificates, audit.
 
-    Parameters
-    ----------
-    scenario
-        One of the neighbourhoods that ship with the program.
-    days
-        How many days; one for a scenario, all of a file unless --start is given.
-    start
-        First day, as 2016-06-21.
-    homes
-        A CSV file (or .csv.gz) of home, interval_start, load_kwh, pv_kwh instead of a scenario.
-    rule
-        mid_market_rate or uniform_price.
-    out
-        Where everything is kept and published; commonwatt-demo unless given.
-    resume
-        Go on with the run in this directory, after a crash or a full disk.
-    chain
-        JSON-RPC URL of an Ethereum-type chain; the embedded one unless given.
-    key
-        File with the operator's private key, 64 hex digits; needed with --chain.
-    json
-        Print one JSON object instead of the summary.
+    Args:
+        scenario: One of the neighbourhoods that ship with the program.
+        days: How many days; one for a scenario, all of a file unless --start is given.
+        start: First day, as 2016-06-21.
+        homes: A CSV file (or .csv.gz) of home, interval_start, load_kwh, pv_kwh, instead of a
+            scenario.
+        rule: mid_market_rate or uniform_price.
+        out: Where everything is kept and published; commonwatt-demo unless given.
+        resume: Go on with the run in this directory, after a crash or a full disk.
+        chain: JSON-RPC URL of an Ethereum-type chain; the embedded one unless given.
+        key: File with the operator's private key, 64 hex digits; needed with --chain.
+        json: Print one JSON object instead of the summary.
     """
     from commonwatt.cli.demo import DemoOptions, run_demo  # noqa: PLC0415 - heavy
 
@@ -82,14 +72,11 @@ def audit(
 
     Exit code 0: all agrees; 1: the first difference is printed; 2: it cannot be decided.
 
-    Parameters
-    ----------
-    folder
-        The directory of a run, with public, members and audit in it.
-    chain
-        JSON-RPC URL of the community's chain; the embedded one in the directory unless given.
-    json
-        Print one JSON object.
+    Args:
+        folder: The directory of a run, with public, members and audit in it.
+        chain: JSON-RPC URL of the community's chain; the embedded one in the directory unless
+            given.
+        json: Print one JSON object.
     """
     from commonwatt.cli.audit import run_audit  # noqa: PLC0415 - heavy
 
@@ -102,12 +89,9 @@ def verify(proof: Path, *, anchor: str | None = None) -> int:
 
     Exit code 0: true; 1: false; 2: it cannot be decided.
 
-    Parameters
-    ----------
-    proof
-        A proof, or a member's file of one day with a proof in each line.
-    anchor
-        The anchor on the chain, 64 hex digits, to compare with.
+    Args:
+        proof: A proof, or a member's file of one day with a proof in each line.
+        anchor: The anchor on the chain, 64 hex digits, to compare with.
     """
     from commonwatt.cli.verify import run_verify  # noqa: PLC0415 - only this command needs it
 
@@ -118,16 +102,11 @@ def verify(proof: Path, *, anchor: str | None = None) -> int:
 def proof(folder: Path, *, member: int, at: str, out: Path | None = None) -> int:
     """Take one member's proof of one interval out of a published directory.
 
-    Parameters
-    ----------
-    folder
-        The directory of a run.
-    member
-        The member's index.
-    at
-        Start of the interval, as 2016-06-21T12:00:00Z.
-    out
-        Where to write it; printed unless given.
+    Args:
+        folder: The directory of a run.
+        member: The member's index.
+        at: Start of the interval, as 2016-06-21T12:00:00Z.
+        out: Where to write it; printed unless given.
     """
     from commonwatt.cli.verify import run_proof  # noqa: PLC0415 - only this command needs it
 
@@ -156,24 +135,15 @@ def sign(
 ) -> int:
     """Sign one record and print it with its signature as JSON.
 
-    Parameters
-    ----------
-    key
-        The meter's key file, from `commonwatt meter keygen`.
-    ledger
-        The ledger's id, 16 hex digits.
-    sequence
-        0 for the opening record, then one more each time.
-    time_end
-        End of the interval, as 2016-06-21T12:15:00Z.
-    import_mwh
-        Register 1.8.0 in mWh.
-    export_mwh
-        Register 2.8.0 in mWh.
-    duration
-        Length of the interval in seconds.
-    previous
-        SHA-256 of the record before, 64 hex digits.
+    Args:
+        key: The meter's key file, from `commonwatt meter keygen`.
+        ledger: The ledger's id, 16 hex digits.
+        sequence: 0 for the opening record, then one more each time.
+        time_end: End of the interval, as 2016-06-21T12:15:00Z.
+        import_mwh: Register 1.8.0 in mWh.
+        export_mwh: Register 2.8.0 in mWh.
+        duration: Length of the interval in seconds.
+        previous: SHA-256 of the record before, 64 hex digits.
     """
     from commonwatt.cli.meter import SignOptions, run_sign  # noqa: PLC0415 - as above
 
@@ -188,12 +158,10 @@ def meter_verify(file: Path, *, public_key: str | None = None) -> int:
 
     Exit code 0: genuine; 1: not; 2: it cannot be decided.
 
-    Parameters
-    ----------
-    file
-        A signed record as `commonwatt meter sign` prints it.
-    public_key
-        The key it must be signed with, 128 hex digits; the one in the file unless given.
+    Args:
+        file: A signed record as `commonwatt meter sign` prints it.
+        public_key: The key it must be signed with, 128 hex digits; the one in the file unless
+            given.
     """
     from commonwatt.cli.meter import run_verify  # noqa: PLC0415 - only this command needs it
 

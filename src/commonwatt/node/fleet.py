@@ -15,11 +15,13 @@ from commonwatt.meter.record import (
     SignedRecord,
 )
 from commonwatt.meter.registration import NO_SOURCE, SOLAR_ROOFTOP, Registration, Role
-from commonwatt.microgrid import Home, Neighbourhood, flows_of
+from commonwatt.microgrid import SCENARIOS, Home, Neighbourhood, flows_of
 
 OPENING_MWH_MAX = 40_000_000_000
 """Meters in the field do not start at zero: up to 40 MWh stand on a register."""
 SECONDS_PER_DAY = 86_400
+SCENARIO_ZONE, ZONE_UNKNOWN = "DE-LU", "UNKNOWN"
+"""Bidding zones: the shipped neighbourhoods are German, a file does not say where it is from."""
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class Fleet:
         """
         self._start, self._interval_s = neighbourhood.start, neighbourhood.interval_s
         self._ledger = ledger
+        self._zone = SCENARIO_ZONE if neighbourhood.name in SCENARIOS else ZONE_UNKNOWN
         self._done = 0
         devices = [
             device
@@ -70,7 +73,7 @@ class Fleet:
             source=device.source,
             rated_w=device.rated_w,
             first_day=self._start // SECONDS_PER_DAY,
-            zone="DE-LU",
+            zone=self._zone,
             direct=False,
             opening=opening,
         )

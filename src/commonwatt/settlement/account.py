@@ -71,7 +71,7 @@ class Position:
             + self.supplier_cost
             + self.fee
             - self.local_income
-            - (self.supplier_income)
+            - self.supplier_income
         )
 
 

@@ -74,7 +74,8 @@ def _conditions(outcome: Outcome, days: int) -> Text:
     members, meters = len(outcome.community.accounts), len(outcome.community.registrations)
     minutes = outcome.community.interval_s // 60
     return Text(
-        ko=f"참여자 {members}곳과 계량기 {meters}대가 {days}일 동안 {minutes}분마다 측정값에 서명했고, "
+        ko=f"참여자 {members}곳과 계량기 {meters}대가 {days}일 동안 "
+        f"{minutes}분마다 측정값에 서명했고, "
         "구간이 끝날 때마다 이웃끼리 거래하고 바로 정산했습니다.",
         en=f"{members} participants and {meters} meters signed what they measured every {minutes} "
         f"minutes for {days} {'day' if days == 1 else 'days'}; neighbours traded and were paid as "

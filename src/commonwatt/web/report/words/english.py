@@ -93,6 +93,7 @@ ENGLISH = {
         " {fee_supplier} {currency} per kWh from the supplier."
     ),
     "price_rule": "How the price is found: {rule}.",
+    "price_one": "Neighbours paid {price} {currency} per kWh all the time.",
     "price_range": "Neighbours paid between {low} and {high} {currency} per kWh.",
     "price_none": "There was no trade among neighbours.",
     "price_gap": "Where the line breaks off, nobody traded.",

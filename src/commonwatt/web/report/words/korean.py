@@ -90,6 +90,7 @@ KOREAN = {
         " 공급사에서 산 전기는 1kWh당 {fee_supplier} {currency}입니다."
     ),
     "price_rule": "가격을 정하는 방법: {rule}.",
+    "price_one": "이웃끼리는 내내 1kWh를 {price} {currency}에 거래했습니다.",
     "price_range": "이웃끼리는 1kWh를 최저 {low}, 최고 {high} {currency}에 거래했습니다.",
     "price_none": "이웃 사이의 거래가 없었습니다.",
     "price_gap": "선이 끊긴 곳은 거래가 없었던 시간입니다.",
