@@ -280,3 +280,7 @@ def test_headers_are_compared_field_by_field() -> None:
         "recomputed as (2, 010101010101010101010101…)"
     )
     assert header_difference(header, header) == "the header is written differently"
+
+
+def test_wide_lanes_have_the_numbers_of_the_contract() -> None:
+    assert (SUPPLIER_LANE, GRID_LANE) == (2**32, 2**32 + 1)

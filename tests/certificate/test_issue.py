@@ -182,11 +182,14 @@ def test_several_roofs_share_exactly_what_their_house_gave() -> None:
 
 
 def test_certificates_stand_in_the_order_of_meters() -> None:
-    street = Street(members=4, producers=4)
-    found = certified(street, street.measure([0] * 4, [100] * 4, made=[100] * 4))
+    """Of meters, not of members: each house has roofs at both ends of the list."""
+    street = Street(members=3, producers=3, roofs=3)
+    found = certified(street, street.measure([0] * 3, [300] * 3, made=[100] * 9))
     meters = [certificate.meter for certificate in found.certificates]
     assert meters == sorted(meters)
-    assert len(meters) == 4
+    assert len(meters) == 9
+    members = [certificate.member for certificate in found.certificates]
+    assert members != sorted(members)
 
 
 flows = st.lists(

@@ -316,7 +316,7 @@ def _done(action: Callable[[], object]) -> bool:
 
 
 CertificatesAgainstBook.TestCase.settings = settings(
-    max_examples=400 if SOAK else 12,
+    max_examples=150 if SOAK else 12,
     stateful_step_count=50 if SOAK else 30,
     deadline=None,
     derandomize=not SOAK,

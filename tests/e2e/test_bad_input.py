@@ -2,8 +2,10 @@
 
 import gzip
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +86,8 @@ def test_a_missing_file_a_folder_and_a_false_gzip_are_named(tmp_path: Path) -> N
         (["--chain", "http://127.0.0.1:9"], ["--key"]),
         (["--key", "/tmp/key"], ["--chain"]),
         (["--resume", "/nowhere/at/all"], ["/nowhere/at/all"]),
+        (["--resume", "/nowhere", "--rule", "uniform_price"], ["--resume"]),
+        (["--homes", "homes.csv", "--scenario", "town"], ["--homes", "--scenario"]),
         (["--colour", "green"], ["--colour"]),
     ],
 )
@@ -161,6 +165,8 @@ def _with_limit(limit_kb: int, *words: object) -> Answer:
         lambda path: ("proof", path, "--member", 0, "--at", "2016-06-21T12:00:00Z"),
         lambda path: ("proof", path, "--member", -1, "--at", "2016-06-21T12:00:00Z"),
         lambda path: ("proof", path, "--member", 0, "--at", "noon"),
+        lambda path: ("anchor", path, "--at", "2016-06-21T12:00:00Z"),
+        lambda path: ("anchor", path, "--at", "noon"),
         lambda path: ("verify", path),
         lambda path: ("meter", "verify", path),
         lambda path: ("meter", "keygen", path),
@@ -176,3 +182,18 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(street_run: Path) -> None:
     command = f"{sys.executable} -m commonwatt.cli.main audit {street_run} | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_run_says_how_it_goes_on(tmp_path: Path, street_file: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "commonwatt.cli.main", "demo", "--homes", str(street_file)]
+    with subprocess.Popen(
+        [*command, "--out", str(run)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        while not (run / "node").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1].startswith("commonwatt: interrupted")
+    assert "Traceback" not in said

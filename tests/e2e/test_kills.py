@@ -12,9 +12,8 @@ import pytest
 
 from commandline import anchors, commonwatt
 from commonwatt.audit.published import read_community
-from commonwatt.chain.ledger import Addresses
 from commonwatt.node.folder import FolderFiles
-from commonwatt.node.wiring import chain_facts
+from commonwatt.node.wiring import opened_ledger
 
 KILLS = 50 if os.environ.get("COMMONWATT_SOAK") else 10
 IMPORT_SECONDS = 0.5
@@ -29,9 +28,8 @@ def start(*words: object) -> subprocess.Popen[bytes]:
 
 
 def balances(folder: Path) -> tuple[object, ...]:
-    chain = read_community(FolderFiles(folder)).chain
-    addresses = Addresses(chain.registry, chain.settlement, chain.certificate, chain.token)
-    facts = chain_facts(folder, None, addresses, chain.chain_id)
+    with opened_ledger(folder, None, read_community(FolderFiles(folder)).chain) as ledger:
+        facts = ledger.facts()
     closes = [close.start for close in facts.closes]
     assert len(closes) == len(set(closes)), "an interval was closed twice"
     return facts.balances, facts.supplier, facts.grid_operator, facts.wallets, tuple(closes)

@@ -10,15 +10,13 @@ from commandline import anchors, commonwatt
 from commonwatt.audit.facts import ChainFacts
 from commonwatt.audit.published import read_community
 from commonwatt.chain.embedded.chain import CHAIN_ID
-from commonwatt.chain.ledger import Addresses
 from commonwatt.node.folder import FolderFiles
-from commonwatt.node.wiring import chain_facts
+from commonwatt.node.wiring import opened_ledger
 
 
 def facts_of(folder: Path, url: str | None) -> ChainFacts:
-    chain = read_community(FolderFiles(folder)).chain
-    addresses = Addresses(chain.registry, chain.settlement, chain.certificate, chain.token)
-    return chain_facts(folder, url, addresses, chain.chain_id)
+    with opened_ledger(folder, url, read_community(FolderFiles(folder)).chain) as ledger:
+        return ledger.facts()
 
 
 @pytest.mark.xdist_group("anvil")

@@ -12,18 +12,16 @@ from commandline import commonwatt
 from commonwatt.audit.facts import ChainFacts
 from commonwatt.audit.published import read_community
 from commonwatt.audit.recompute import audit
-from commonwatt.chain.ledger import Addresses
 from commonwatt.node.folder import PUBLISHED, FolderFiles
-from commonwatt.node.wiring import chain_facts
+from commonwatt.node.wiring import opened_ledger
 
 TRIES = 200
 
 
 @pytest.fixture(scope="module")
 def facts(street_run: Path) -> ChainFacts:
-    chain = read_community(FolderFiles(street_run)).chain
-    addresses = Addresses(chain.registry, chain.settlement, chain.certificate, chain.token)
-    return chain_facts(street_run, None, addresses, chain.chain_id)
+    with opened_ledger(street_run, None, read_community(FolderFiles(street_run)).chain) as ledger:
+        return ledger.facts()
 
 
 @pytest.fixture
@@ -106,6 +104,8 @@ def test_a_proof_is_true_false_or_undecided(street_run: Path, tmp_path: Path) ->
     assert taken.code == 0, taken.err
     anchor = json.loads(proof.read_text())["anchor"]
     assert commonwatt("verify", proof).code == 0
+    asked = commonwatt("anchor", street_run, "--at", "2016-06-21T12:00:00Z")
+    assert asked.out.strip() == anchor
     assert commonwatt("verify", proof, "--anchor", anchor).code == 0
     assert commonwatt("verify", proof, "--anchor", "0" * 64).code == 1
     whole_day = commonwatt("verify", street_run / "members/001/2016-06-21.jsonl")

@@ -57,7 +57,10 @@ def read_community(files: Files) -> Community:
     present = files.paths()
     for path in (CONSTITUTION_PATH, REGISTER_PATH):
         if path not in present:
-            raise NothingPublished(f"{path} is missing: is this the directory of a run?")
+            raise NothingPublished(
+                f"{path} is missing: name the directory of a run; one that was interrupted "
+                "publishes when it goes on, with commonwatt demo --resume DIR"
+            )
     text = b"".join(files.lines(CONSTITUTION_PATH))
     constitution = decode(Constitution, text, CONSTITUTION_PATH)
     register_lines = list(files.lines(REGISTER_PATH))

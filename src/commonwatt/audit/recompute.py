@@ -295,16 +295,20 @@ def _what_differs(path: str, published: bytes, recomputed: bytes) -> str:
     if not published:
         return f"{path} ends before it"
     if path.startswith("public/"):
-        try:
-            said = _header_in(published)
-        except (Difference, HeaderUnreadable, ValueError):
-            return f"{path} is not readable here"
-        again = _header_in(recomputed)
-        if said != again:
-            return header_difference(said, again)
+        return _what_differs_in_header(path, published, recomputed)
     return f"{path} says something else than the records"
 
 
-def _header_in(text: bytes) -> Header:
-    line = decode(HeaderLine, text, "header")
-    return Header.decode(bytes.fromhex(line.header))
+def _what_differs_in_header(path: str, published: bytes, recomputed: bytes) -> str:
+    try:
+        said = decode(HeaderLine, published, "header")
+        header = Header.decode(bytes.fromhex(said.header))
+    except (Difference, HeaderUnreadable, ValueError):
+        return f"{path} is not readable here"
+    again = decode(HeaderLine, recomputed, "header")
+    if said.header != again.header:
+        return header_difference(header, Header.decode(bytes.fromhex(again.header)))
+    for name in ("anchor", "transaction"):
+        if getattr(said, name) != getattr(again, name):
+            return f"{name} is published as {getattr(said, name)}, it is {getattr(again, name)}"
+    return f"{path} is written differently here"

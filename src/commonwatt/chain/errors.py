@@ -34,7 +34,7 @@ class JournalLocked(JournalError):
     def __init__(self, path: Path) -> None:
         """Name the journal."""
         super().__init__(
-            f"{path}: this chain is open in another process; stop that one, or use another file"
+            f"{path}: this chain is open in another process; wait until it has finished, or stop it"
         )
         self.path = path
 

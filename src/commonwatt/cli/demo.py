@@ -17,7 +17,7 @@ from commonwatt.node.demo import Demonstration, Outcome
 from commonwatt.node.errors import FolderUnusable
 from commonwatt.node.folder import write_whole
 from commonwatt.node.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
-from commonwatt.quantity import WH_PER_KWH
+from commonwatt.quantity import decimal_text
 from commonwatt.web.report import render
 from commonwatt.web.run_report import report_data
 
@@ -25,6 +25,8 @@ REPORT_FILE, SUMMARY_FILE = "report.html", "summary.json"
 BYTES_PER_MB, KB_PER_MB = 1_000_000, 1_024
 PROGRESS_SECONDS = 0.1
 COLUMN = 22
+KWH_PLACES = 3
+"""A Wh is a thousandth of a kWh: nothing is cut from what is shown."""
 
 
 class OptionsUnusable(InputError):
@@ -35,11 +37,11 @@ class OptionsUnusable(InputError):
 class DemoOptions:
     """What `commonwatt demo` was told."""
 
-    scenario: str
+    scenario: str | None
     days: int | None
     start: str | None
     homes: Path | None
-    rule: str
+    rule: str | None
     chain: str | None
     key: Path | None
 
@@ -48,8 +50,8 @@ def run_demo(options: DemoOptions, out: Path | None, resume: Path | None, *, as_
     """Run it; returns 0 if the audit agrees, 1 if it does not."""
     progress = _Progress(quiet=as_json)
     if resume is not None:
-        if out is not None:
-            raise OptionsUnusable("--resume DIR goes on in DIR itself: leave --out away")
+        if out is not None or options != DemoOptions(*[None] * 7):
+            raise OptionsUnusable("--resume DIR goes on as DIR was begun: leave other options away")
         folder, plan = resume, load_plan(resume)
         run = Demonstration(plan, folder, progress)
     else:
@@ -83,12 +85,14 @@ def _plan_of(options: DemoOptions) -> Plan:
             raise OptionsUnusable(message) from None
     if (options.chain is None) != (options.key is None):
         raise OptionsUnusable("--chain and --key go together: the key pays for the transactions")
+    if options.homes is not None and options.scenario is not None:
+        raise OptionsUnusable("--homes and --scenario name two neighbourhoods: leave one away")
     return make_plan(
-        scenario=options.scenario,
+        scenario=options.scenario or "suburb",
         days=options.days,
         start=options.start,
         homes=options.homes,
-        rule=options.rule,
+        rule=options.rule or "mid_market_rate",
         chain_url=options.chain,
         key_file=options.key,
     )
@@ -183,7 +187,7 @@ def summary_of(plan: Plan, outcome: Outcome) -> dict[str, object]:
 def _print(summary: dict[str, object], outcome: Outcome, folder: Path) -> None:
     """The summary for a person."""
     kwh = {
-        key: f"{value // WH_PER_KWH:,} kWh"
+        key: f"{decimal_text(value, KWH_PLACES)} kWh"
         for key, value in summary.items()
         if key.endswith("_wh") and isinstance(value, int)
     }
@@ -206,15 +210,19 @@ def _print(summary: dict[str, object], outcome: Outcome, folder: Path) -> None:
         "certificates": f"{kwh['certificates_issued_wh']} issued = "
         f"{kwh['certificates_retired_wh']} retired for neighbours + "
         f"{kwh['certificates_free_wh']} free ({kwh['certificates_claimed_wh']} now tokens)",
-        "bills": f"{money(bill_with)} together, {money(saved)} less than without the community",
-        "paid": f"{money(outcome.paid_total)} moved, "
-        f"{summary['close_seconds_p99']} s after the gate (99 of 100 intervals)",
+        "bills": f"{money(bill_with)} in all, {money(saved)} less than without the community",
+        "paid": f"{money(outcome.paid_total)} moved; 99 of 100 intervals within "
+        f"{summary['close_seconds_p99']} s, {outcome.community.grace_s} s after they ended",
         "chain": f"{summary['chain']}: {summary['transactions']} transactions, "
         f"{summary['gas_total']:,} gas",
         "this machine": f"{summary['cpu_seconds']} CPU s, {summary['peak_rss_mb']} MB",
         "last anchor": str(summary["root"]),
         "audit": str(summary["audit"]),
     }
+    if not outcome.is_embedded:
+        rows["note"] = (
+            "a demonstration's members have keys that anybody can compute: test networks only"
+        )
     for label, text in rows.items():
         print(f"{label:<{COLUMN}}{text}")
     print()
@@ -224,4 +232,6 @@ def _print(summary: dict[str, object], outcome: Outcome, folder: Path) -> None:
 
 
 def _a_members_file(folder: Path) -> Path:
-    return min((folder / "members").glob("*/*.jsonl"), default=folder)
+    """The fullest one: a producer's day with the most trades."""
+    files = sorted((folder / "members").glob("*/*.jsonl"))
+    return max(files, key=lambda path: path.stat().st_size, default=folder)

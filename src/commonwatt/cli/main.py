@@ -14,12 +14,13 @@ from cyclopts import App, CycloptsError, Parameter
 from commonwatt import __version__
 from commonwatt.errors import CommonwattError, InputError
 
-EXIT_FALSE, EXIT_UNDECIDED = 1, 2
+EXIT_FALSE, EXIT_UNDECIDED, EXIT_INTERRUPTED = 1, 2, 130
 DEMO_FOLDER = Path("commonwatt-demo")
 
 app = App(
     name="commonwatt",
     version=__version__,
+    suppress_keyboard_interrupt=False,  # `run` says how to go on
     help="An open energy ledger: signed meters, local markets, instant payment, certificates.",
 )
 meter = App(name="meter", help="Keys, and records signed with them.")
@@ -29,11 +30,11 @@ app.command(meter)
 @app.command
 def demo(
     *,
-    scenario: Literal["village", "suburb", "town"] = "suburb",
+    scenario: Literal["village", "suburb", "town"] | None = None,
     days: int | None = None,
     start: str | None = None,
     homes: Path | None = None,
-    rule: str = "mid_market_rate",
+    rule: str | None = None,
     out: Path | None = None,
     resume: Path | None = None,
     chain: str | None = None,
@@ -43,12 +44,12 @@ def demo(
     """Run a real neighbourhood's day: signed meters, local market, payment, certificates, audit.
 
     Args:
-        scenario: One of the neighbourhoods that ship with the program.
-        days: How many days; one for a scenario, all of a file unless --start is given.
+        scenario: One of the neighbourhoods that ship with the program; suburb unless given.
+        days: How many days; one for a scenario, all from the first on for a file.
         start: First day, as 2016-06-21.
         homes: A CSV file (or .csv.gz) of home, interval_start, load_kwh, pv_kwh, instead of a
             scenario.
-        rule: mid_market_rate or uniform_price.
+        rule: mid_market_rate, unless given, or uniform_price.
         out: Where everything is kept and published; commonwatt-demo unless given.
         resume: Go on with the run in this directory, after a crash or a full disk.
         chain: JSON-RPC URL of an Ethereum-type chain; the embedded one unless given.
@@ -64,6 +65,7 @@ def demo(
 @app.command
 def audit(
     folder: Path,
+    /,
     *,
     chain: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -84,7 +86,7 @@ def audit(
 
 
 @app.command
-def verify(proof: Path, *, anchor: str | None = None) -> int:
+def verify(proof: Path, /, *, anchor: str | None = None) -> int:
     """Check a proof: do its leaves lead to the anchor? Needs no node and no chain client.
 
     Exit code 0: true; 1: false; 2: it cannot be decided.
@@ -99,7 +101,7 @@ def verify(proof: Path, *, anchor: str | None = None) -> int:
 
 
 @app.command
-def proof(folder: Path, *, member: int, at: str, out: Path | None = None) -> int:
+def proof(folder: Path, /, *, member: int, at: str, out: Path | None = None) -> int:
     """Take one member's proof of one interval out of a published directory.
 
     Args:
@@ -113,8 +115,23 @@ def proof(folder: Path, *, member: int, at: str, out: Path | None = None) -> int
     return run_proof(folder, member, at, out)
 
 
+@app.command
+def anchor(folder: Path, /, *, at: str, chain: str | None = None) -> int:
+    """Ask the chain for the anchor of one interval, to compare a proof with.
+
+    Args:
+        folder: The directory of a run.
+        at: Start of the interval, as 2016-06-21T12:00:00Z.
+        chain: JSON-RPC URL of the community's chain; the embedded one in the directory unless
+            given.
+    """
+    from commonwatt.cli.audit import run_anchor  # noqa: PLC0415 - heavy
+
+    return run_anchor(folder, at, chain)
+
+
 @meter.command
-def keygen(file: Path) -> int:
+def keygen(file: Path, /) -> int:
     """Make a meter's key and write it to FILE, readable by its owner only."""
     from commonwatt.cli.meter import run_keygen  # noqa: PLC0415 - only this command needs it
 
@@ -153,7 +170,7 @@ def sign(
 
 
 @meter.command(name="verify")
-def meter_verify(file: Path, *, public_key: str | None = None) -> int:
+def meter_verify(file: Path, /, *, public_key: str | None = None) -> int:
     """Check a signed record's signature and print what it says.
 
     Exit code 0: genuine; 1: not; 2: it cannot be decided.
@@ -177,7 +194,8 @@ def run() -> None:
     except CommonwattError as error:
         code = _say(f"{error}; this is a defect of the program, nothing more was written")
     except KeyboardInterrupt:
-        code = _say("interrupted; go on with --resume")
+        _say("interrupted; a run goes on with commonwatt demo --resume DIR")
+        code = EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

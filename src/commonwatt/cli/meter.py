@@ -118,7 +118,8 @@ def run_verify(file: Path, public_key: str | None) -> int:
     print(f"  until     {_time(record.time_end)}, {record.duration} s")
     print(f"  import    {record.import_mwh} mWh")
     print(f"  export    {record.export_mwh} mWh")
-    print(f"  quality   {Quality(record.quality)!r}")
+    names = [flag.name.lower() for flag in Quality(record.quality) if flag.name]
+    print(f"  quality   {', '.join(names) or 'nothing said'}")
     return 0
 
 

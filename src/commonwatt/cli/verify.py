@@ -34,11 +34,16 @@ def run_verify(path: Path, anchor: str | None) -> int:
             print(f"false: {_when(proof)}: {flaw}")
             return 1
     leaves = sum(len(proof.leaves) for proof in proofs)
-    print(f"true: {leaves} leaves in {len(proofs)} intervals lead to their anchors")
+    many = f"{len(proofs)} intervals lead to their anchors"
+    print(
+        f"true: {leaves} leaves in {many if len(proofs) > 1 else 'one interval lead to its anchor'}"
+    )
     if len(proofs) == 1:
         _describe(proofs[0])
     if anchor is None:
-        print("to be certain, compare the anchors with those on the chain (--anchor)")
+        print(
+            "to be certain, compare with the chain: commonwatt anchor DIR --at TIME, then --anchor"
+        )
     return 0
 
 

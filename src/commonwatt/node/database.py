@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     create_engine,
+    delete,
     event,
     func,
     insert,
@@ -167,6 +168,13 @@ class Database:
         with self._transaction() as connection:
             return [SignedRecord(*row) for row in connection.execute(query)]
 
+    def time_ends(self, since: int) -> list[int]:
+        """The ends, from `since` on, of intervals with acknowledged records."""
+        ends = _record.c.time_end
+        query = select(ends).where(ends >= since).distinct().order_by(ends)
+        with self._transaction() as connection:
+            return list(connection.scalars(query))
+
     def refusals(self, start: int) -> list[Refused]:
         """The records refused while the interval at `start` was open, in a fixed order."""
         columns = (_refused.c.record, _refused.c.signature, _refused.c.reason)
@@ -184,10 +192,22 @@ class Database:
             return connection.scalar(query) == record
 
     def state_statement(self, row: StatementRow, checkpoint: bytes | None) -> None:
-        """Keep a statement before it is sent, with the state before it where a day begins."""
+        """Keep a statement before it is sent, with the state before it where a day begins.
+
+        One that was kept for the same interval and never paid is replaced.
+        """
         with self._transaction() as connection:
             if checkpoint is not None:
-                connection.execute(insert(_checkpoint).values(start=row.start, state=checkpoint))
+                connection.execute(
+                    insert(_checkpoint)
+                    .prefix_with("OR IGNORE")
+                    .values(start=row.start, state=checkpoint)
+                )
+            connection.execute(
+                delete(_statement).where(
+                    _statement.c.start == row.start, _statement.c.transaction.is_(None)
+                )
+            )
             connection.execute(
                 insert(_statement).values(
                     start=row.start, header=row.header, inputs=row.inputs, anchor=row.anchor

@@ -68,6 +68,7 @@ class Outcome:
     """Sums over all intervals, as the audit recomputed them."""
     claimed: Claimed
     chain_name: str
+    is_embedded: bool
     transactions: int
     gas_total: int
     paid_total: int
@@ -155,6 +156,7 @@ class Demonstration:
             tally=tally,
             claimed=claimed,
             chain_name=chain.name,
+            is_embedded=chain.embedded is not None,
             transactions=chain.connection.nonce(self._account) - founding.first_nonce,
             gas_total=once + sum(row.gas or 0 for row in rows),
             paid_total=found.paid_total,

@@ -23,3 +23,14 @@ class DatabaseUnusable(InputError):
 
 class RunUnusable(InputError):
     """A directory without a run that could go on."""
+
+
+class LanesRestless(InputError):
+    """Members pay in and out faster than an interval can be stated and paid."""
+
+    def __init__(self, start: str, statements: int) -> None:
+        """Name the interval and how often it was stated."""
+        super().__init__(
+            f"interval {start}: stated {statements} times, and each time somebody paid in or out "
+            "before it could be paid; nothing is lost, run again with --resume"
+        )

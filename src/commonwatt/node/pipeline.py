@@ -8,7 +8,7 @@ calls them in the right order.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from commonwatt.meter.acceptance import (
 )
 from commonwatt.meter.record import Record, SignedRecord
 from commonwatt.node.database import Database, StatementRow
+from commonwatt.node.errors import LanesRestless
 from commonwatt.node.folder import Publisher
 from commonwatt.node.keeping import keep_inputs, keep_state, kept_inputs, kept_state
 from commonwatt.quantity import TIME_MAX, Interval
@@ -40,6 +41,9 @@ from commonwatt.statement.publication import (
     lines_of,
     register_bytes,
 )
+
+STATEMENTS_MAX = 10
+"""How often an interval is stated again because somebody paid in or out meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,11 @@ class Treasury(Protocol):
     def funds(self) -> LaneFunds:
         """The lanes now."""
 
-    def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment:
-        """Close an interval: anchor its header and move its lanes, both or neither."""
+    def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment | None:
+        """Close an interval: anchor its header and move its lanes, both or neither.
+
+        None if somebody paid in or out since the statement was made and it cannot be paid any more.
+        """
 
     def paid(self, start: int, anchor: bytes) -> Payment | None:
         """The close of an interval, if the chain has it; raises if it has another anchor."""
@@ -121,7 +128,7 @@ class Node:
         self._now = now
         self._constitution = sha256(constitution_bytes(community)).digest()
         self._state = first_state(community)
-        self._accepted: dict[bytes, Accepted] = {}
+        self._accepted: dict[int, dict[bytes, Accepted]] = {}
         self._standings: dict[bytes, Standing] = dict(self._state.standings)
         self.interval = Interval(community.first_start, community.interval_s)
         """The open interval."""
@@ -156,10 +163,11 @@ class Node:
         return verdict
 
     def _take(self, accepted: Sequence[Accepted]) -> None:
+        """Keep verdicts by the interval they end with: some come while an earlier one is open."""
         for verdict in accepted:
-            meter = verdict.record.meter
-            self._accepted[meter] = verdict
-            self._standings[meter] = Standing(verdict.record, verdict.digest)
+            record = verdict.record
+            self._accepted.setdefault(record.time_end, {})[record.meter] = verdict
+            self._standings[record.meter] = Standing(record, verdict.digest)
 
     def close(self, terms: Terms) -> Closed:
         """Conclude the open interval, pay it, publish it, and open the next."""
@@ -168,7 +176,7 @@ class Node:
         inputs = Inputs(
             interval=self.interval,
             tariff=terms.tariff,
-            accepted=tuple(self._accepted.values()),
+            accepted=tuple(self._accepted.get(self.interval.end, {}).values()),
             refused=tuple(self._database.refusals(self.interval.start)),
             limits=terms.limits,
             flows=funds.flows,
@@ -176,17 +184,35 @@ class Node:
             supplier=funds.supplier,
             salt_key=day_salt_key(self._secret, self.interval.start),
         )
-        before = self._state
-        statement, after = close(self.community, self._constitution, before, inputs)
-        header = statement.header
-        row = StatementRow(
-            header.start, header.encode(), keep_inputs(inputs), header.anchor, None, None, None
-        )
-        self._database.state_statement(row, keep_state(before) if self._begins_day() else None)
-        payment = self._treasury.pay(row.header, statement.deltas)
-        seconds = time.perf_counter() - began
-        self._database.mark_paid(header.start, payment.transaction, payment.gas, seconds)
-        closed = Closed(inputs, statement, payment, seconds)
+        return self._settle(inputs, began)
+
+    def _settle(self, inputs: Inputs, began: float) -> Closed:
+        """State and pay an interval; state it again where its lanes have moved in between.
+
+        A statement that is not on the chain binds nobody, so it may be replaced. A member who
+        takes money out at the wrong moment cannot stop the community's intervals.
+        """
+        for _ in range(STATEMENTS_MAX):
+            statement, after = close(self.community, self._constitution, self._state, inputs)
+            header = statement.header
+            row = StatementRow(
+                header.start, header.encode(), keep_inputs(inputs), header.anchor, None, None, None
+            )
+            checkpoint = keep_state(self._state) if self._begins_day() else None
+            self._database.state_statement(row, checkpoint)
+            payment = self._treasury.pay(row.header, statement.deltas)
+            if payment is not None:
+                return self._paid(Closed(inputs, statement, payment, 0.0), after, began)
+            funds = self._treasury.funds()
+            inputs = replace(
+                inputs, flows=funds.flows, balances=funds.balances, supplier=funds.supplier
+            )
+        raise LanesRestless(inputs.interval.start_text, STATEMENTS_MAX)
+
+    def _paid(self, closed: Closed, after: State, began: float) -> Closed:
+        closed.seconds = time.perf_counter() - began
+        start, payment = self.interval.start, closed.payment
+        self._database.mark_paid(start, payment.transaction, payment.gas, closed.seconds)
         self._go_on(closed, after)
         return closed
 
@@ -200,8 +226,7 @@ class Node:
         lines = lines_of(self.community, closed.inputs, closed.statement, transaction)
         self._publisher.add(self.interval.start, lines)
         self._state = after
-        self._standings = dict(after.standings)
-        self._accepted = {}
+        self._accepted.pop(self.interval.end, None)
         self.interval = self.interval.next
 
     def publish(self) -> None:
@@ -228,36 +253,34 @@ class Node:
             self.interval = Interval(start, self.community.interval_s)
             for row in self._database.statements(start):
                 self._close_again(row)
-        self._take(self._judged_again(self.interval))
+        for time_end in self._database.time_ends(self.interval.end):
+            interval = Interval(time_end - self.interval.duration, self.interval.duration)
+            self._take(self._judged_again(interval))
         return (self.interval.start - self.community.first_start) // self.interval.duration
 
     def _close_again(self, row: StatementRow) -> None:
         interval = self.interval
-        accepted = tuple(self._judged_again(interval))
+        accepted = self._judged_again(interval)
+        self._take(accepted)
         refused = tuple(self._database.refusals(interval.start))
-        inputs = kept_inputs(row.inputs, interval, accepted, refused)
+        inputs = kept_inputs(row.inputs, interval, tuple(accepted), refused)
         statement, after = close(self.community, self._constitution, self._state, inputs)
         same = statement.header.anchor == row.anchor and row.start == interval.start
         require("the database leads to its anchors", same, interval=interval.start_text)
-        payment = self._payment_of(row, statement)
-        self._go_on(Closed(inputs, statement, payment, row.seconds or 0.0), after)
-
-    def _payment_of(self, row: StatementRow, statement: Statement) -> Payment:
-        if row.transaction is not None:
-            return Payment(row.transaction, row.gas or 0)
         began = time.perf_counter()
-        payment = self._treasury.paid(row.start, row.anchor)
-        if payment is None:
-            payment = self._treasury.pay(row.header, statement.deltas)
-        seconds = time.perf_counter() - began
-        self._database.mark_paid(row.start, payment.transaction, payment.gas, seconds)
-        return payment
+        if row.transaction is not None:
+            payment = Payment(row.transaction, row.gas or 0)
+            self._go_on(Closed(inputs, statement, payment, row.seconds or 0.0), after)
+        elif (found := self._treasury.paid(row.start, row.anchor)) is not None:
+            self._paid(Closed(inputs, statement, found, 0.0), after, began)
+        else:
+            self._settle(inputs, began)
 
     def _judged_again(self, interval: Interval) -> list[Accepted]:
         """The acknowledged records of an interval; each must still be acceptable."""
         records = self._database.records(interval.end)
         gate = Gate(self.community.chain.ledger, interval, interval.end)
-        verdicts = judge_batch(records, self.community.by_meter, self._state.standings, gate)
+        verdicts = judge_batch(records, self.community.by_meter, self._standings, gate)
         accepted = [verdict for verdict in verdicts if isinstance(verdict, Accepted)]
         kept = len(accepted) == len(records)
         require("acknowledged records stay acceptable", kept, interval=interval.start_text)

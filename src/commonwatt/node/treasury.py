@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from commonwatt.audit.facts import GRID_LANE, SUPPLIER_LANE
 from commonwatt.chain.connection import Account
+from commonwatt.chain.errors import Reverted
 from commonwatt.chain.ledger import Ledger
 from commonwatt.errors import require
 from commonwatt.node.pipeline import LaneFunds, Payment
+from commonwatt.statement.header import Header
 
 
 class LedgerTreasury:
@@ -26,9 +28,14 @@ class LedgerTreasury:
             grid_operator=ledger.balance(GRID_LANE),
         )
 
-    def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment:
-        """Close an interval on the chain."""
-        receipt = self._ledger.close(self._closer, header, deltas)
+    def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment | None:
+        """Close an interval on the chain; None if its lanes have moved since it was stated."""
+        try:
+            receipt = self._ledger.close(self._closer, header, deltas)
+        except Reverted:
+            if self._ledger.flows() == Header.decode(header).flows:
+                raise
+            return None
         return Payment(receipt.tx_hash, receipt.gas_used)
 
     def paid(self, start: int, anchor: bytes) -> Payment | None:

@@ -1,16 +1,17 @@
 """Which chain, which keys, which files: the one place that chooses implementations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from commonwatt.audit.facts import ChainFacts
 from commonwatt.chain.connection import Account, Connection
 from commonwatt.chain.embedded import EmbeddedChain
 from commonwatt.chain.ledger import Addresses, Ledger
 from commonwatt.errors import InputError
 from commonwatt.node.errors import FolderUnusable
+from commonwatt.statement.community import ChainAddress
 
 NODE_FOLDER = "node"
 CHAIN_FILE, DATABASE_FILE = "chain.sqlite", "commonwatt.sqlite"
@@ -75,23 +76,27 @@ def demonstration_account(name: str) -> Account:
     return Account.from_key(sha256(b"account/" + name.encode()).digest())
 
 
-def chain_facts(folder: Path, url: str | None, addresses: Addresses, chain_id: int) -> ChainFacts:
-    """What the chain of a run says, for its audit.
+@contextmanager
+def opened_ledger(folder: Path, url: str | None, chain: ChainAddress) -> Iterator[Ledger]:
+    """A published community's contracts, to be read while inside.
 
     Raises:
-        FolderUnusable: if the folder holds no embedded chain and no URL is given.
+        FolderUnusable: if the folder holds no embedded chain and no URL is given, or it is another
+            chain.
     """
     if url is None and not (folder / NODE_FOLDER / CHAIN_FILE).is_file():
         raise FolderUnusable(
             f"{folder}: no embedded chain in it; name the community's chain with --chain URL"
         )
-    chain = open_chain(url, folder)
+    opened = open_chain(url, folder)
     try:
-        if chain.connection.chain_id != chain_id:
+        found = opened.connection.chain_id
+        if found != chain.chain_id:
             raise FolderUnusable(
-                f"the chain's id is {chain.connection.chain_id}, the community's {chain_id}: "
+                f"the chain's id is {found}, the community's {chain.chain_id}: "
                 "name the right one with --chain"
             )
-        return Ledger(chain.connection, addresses).facts()
+        addresses = Addresses(chain.registry, chain.settlement, chain.certificate, chain.token)
+        yield Ledger(opened.connection, addresses)
     finally:
-        chain.close()
+        opened.close()

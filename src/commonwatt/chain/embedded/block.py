@@ -29,7 +29,7 @@ class Block:
     """Keccak-256 of `header`, 32 bytes."""
 
     header: bytes
-    """The Osaka header in RLP. Its state root is 32 zero bytes except at checkpoints."""
+    """The Osaka header in RLP, with the state root after this block."""
 
     raw: bytes
     """The signed transaction as it was sent; empty in block 0."""

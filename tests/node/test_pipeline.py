@@ -1,0 +1,311 @@
+"""The pipeline over a real database and a chain that can be made to fail at any call."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from commonwatt.audit.facts import AnchoredClose
+from commonwatt.audit.recompute import audit
+from commonwatt.errors import InvariantBroken
+from commonwatt.meter.acceptance import Accepted, Duplicate, Reason, Refused
+from commonwatt.node.database import Database
+from commonwatt.node.errors import DatabaseUnusable, LanesRestless
+from commonwatt.node.folder import FolderFiles, Publisher
+from commonwatt.node.pipeline import LaneFunds, Node, Payment, Terms
+from commonwatt.statement.close import LANE_BIAS, LANE_BITS, LANES_PER_WORD
+from commonwatt.statement.header import Header, anchor_of
+from street import EURO, TARIFF, Street
+
+TERMS = Terms(TARIFF)
+INTERVALS = 5
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+class LanesInMemory:
+    """A chain's lanes, as the contract keeps them."""
+
+    def __init__(self, members: int, balance: int) -> None:
+        self.balances = [balance] * members
+        self.supplier, self.grid, self.flows = 1_000 * EURO, 0, members + 1
+        self.closed: dict[int, tuple[bytes, Payment]] = {}
+        self.before_pay: Callable[[], None] = lambda: None
+
+    def funds(self) -> LaneFunds:
+        return LaneFunds(self.flows, tuple(self.balances), self.supplier, self.grid)
+
+    def withdraw(self, member: int) -> None:
+        self.balances[member] = 0
+        self.flows += 1
+
+    def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment | None:
+        self.before_pay()
+        said = Header.decode(header)
+        assert said.start not in self.closed, "settlement: interval already closed"
+        after = [b + d for b, d in zip(self.balances, _unpacked(deltas), strict=False)]
+        if min(after) < 0:
+            return None
+        self.balances = after
+        self.supplier += said.supplier_in - said.supplier_out
+        self.grid += said.grid_in
+        payment = Payment(anchor_of(header)[::-1], 100_000)
+        self.closed[said.start] = anchor_of(header), payment
+        return payment
+
+    def paid(self, start: int, anchor: bytes) -> Payment | None:
+        if start not in self.closed:
+            return None
+        assert self.closed[start][0] == anchor
+        return self.closed[start][1]
+
+
+def _unpacked(deltas: Sequence[bytes]) -> list[int]:
+    mask = 2**LANE_BITS - 1
+    words = [int.from_bytes(word) for word in deltas]
+    lanes = [w >> LANE_BITS * at & mask for w in words for at in range(LANES_PER_WORD)]
+    return [lane - LANE_BIAS for lane in lanes]
+
+
+class Failing:
+    """Wraps an object so that its calls can be counted, and one of them kills us."""
+
+    def __init__(self, inner: object, counter: list[int], fatal: int) -> None:
+        self._inner, self._counter, self._fatal = inner, counter, fatal
+
+    def __getattr__(self, name: str) -> object:
+        call = getattr(self._inner, name)
+        if not callable(call):
+            return call
+
+        def counted(*values: object, **named: object) -> object:
+            self._counter[0] += 1
+            if self._counter[0] == self._fatal:
+                raise Crash
+            answer = call(*values, **named)
+            self._counter[0] += 1
+            if self._counter[0] == self._fatal:
+                raise Crash  # it happened, and nobody heard
+            return answer
+
+        return counted
+
+
+def node_over(
+    street: Street, folder: Path, lanes: object, database: object, now: int | None = None
+) -> Node:
+    return Node(
+        street.community,
+        b"secret",
+        database=database,  # type: ignore[arg-type]
+        treasury=lanes,  # type: ignore[arg-type]
+        publisher=Publisher(folder),
+        now=lambda: now or street.start.end + 3_600 * 24,
+    )
+
+
+def energy_of(index: int) -> tuple[list[int], list[int], list[int]]:
+    return [0, 300 + index, 500], [700, 0, 0], [800 + index]
+
+
+def batches(street: Street) -> list[list]:
+    """Each interval's records, signed once, so that a run can be repeated to the byte."""
+    made = []
+    for index in range(INTERVALS):
+        made.append(street.measure(*energy_of(index)))
+        street.interval = street.interval.next
+    return made
+
+
+def run(node: Node, signed: list[list]) -> None:
+    done = node.catch_up()
+    for batch in signed[done:]:
+        node.receive(batch)
+        node.close(TERMS)
+    node.publish()
+
+
+@pytest.fixture
+def street() -> Street:
+    return Street()
+
+
+def test_dying_at_any_call_changes_nothing_in_the_end(tmp_path: Path, street: Street) -> None:
+    signed = batches(street)
+    undisturbed = LanesInMemory(3, 10 * EURO)
+    database = Database(tmp_path / "undisturbed.sqlite")
+    counter = [0]
+    run(node_over(street, tmp_path / "whole", Failing(undisturbed, counter, 0), database), signed)
+    database.close()
+    calls_of_the_chain = counter[0]
+    assert calls_of_the_chain >= 4 * INTERVALS
+    fatal, deaths = 1, 0
+    while True:
+        folder = tmp_path / str(fatal)
+        folder.mkdir()
+        lanes, counter = LanesInMemory(3, 10 * EURO), [0]
+        died = _run_and_die(street, folder, lanes, counter, fatal, signed)
+        if not died:
+            break
+        deaths += 1
+        database = Database(folder / "node.sqlite")
+        run(node_over(street, folder, lanes, database), signed)
+        database.close()
+        assert lanes.closed == undisturbed.closed, f"death at call {fatal}"
+        assert lanes.balances == undisturbed.balances
+        for path in FolderFiles(folder).paths():
+            assert (folder / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
+        fatal += 1
+    assert deaths > calls_of_the_chain, "the database's calls are among them"
+
+
+def _run_and_die(
+    street: Street, folder: Path, lanes: LanesInMemory, counter: list[int], fatal: int, signed: list
+) -> bool:
+    database = Database(folder / "node.sqlite")
+    node = node_over(
+        street, folder, Failing(lanes, counter, fatal), Failing(database, counter, fatal)
+    )
+    try:
+        run(node, signed)
+    except Crash:
+        return True
+    else:
+        return False
+    finally:
+        database.close()
+
+
+def test_a_withdrawal_between_statement_and_payment_only_makes_it_be_stated_again(
+    tmp_path: Path, street: Street
+) -> None:
+    lanes, database = LanesInMemory(3, EURO), Database(tmp_path / "node.sqlite")
+    node = node_over(street, tmp_path, lanes, database)
+    node.receive(street.measure([0, 900, 5_000], [700, 0, 0], [800]))
+
+    def once() -> None:
+        lanes.withdraw(2)
+        lanes.before_pay = lambda: None
+
+    lanes.before_pay = once
+    closed = node.close(TERMS)
+    assert closed.inputs.flows == 5
+    assert closed.inputs.balances[2] == 0
+    assert closed.statement.settled.positions[2].arrears_after > 0
+    rows = database.statements()
+    assert [row.anchor for row in rows] == [closed.statement.header.anchor]
+    database.close()
+
+
+def test_a_community_whose_lanes_never_rest_is_told_so(tmp_path: Path, street: Street) -> None:
+    lanes, database = LanesInMemory(3, EURO), Database(tmp_path / "node.sqlite")
+    node = node_over(street, tmp_path, lanes, database)
+    node.receive(street.measure([0, 900, 5_000], [700, 0, 0], [800]))
+
+    def restless() -> None:
+        lanes.balances = [EURO] * 3
+
+    def drained() -> None:
+        lanes.withdraw(2)
+
+    lanes.before_pay = drained
+    original = lanes.funds
+    lanes.funds = lambda: (restless(), original())[1]  # type: ignore[method-assign]
+    with pytest.raises(LanesRestless):
+        node.close(TERMS)
+    database.close()
+
+
+def test_records_that_come_early_wait_for_their_interval(tmp_path: Path, street: Street) -> None:
+    signed = batches(street)
+    lanes, database = LanesInMemory(3, 10 * EURO), Database(tmp_path / "node.sqlite")
+    node = node_over(street, tmp_path, lanes, database)
+    node.catch_up()
+    verdicts = node.receive([record for batch in signed[:3] for record in batch])
+    assert all(isinstance(verdict, Accepted) for verdict in verdicts)
+    for batch in signed[:2]:
+        assert len(node.close(TERMS).inputs.accepted) == len(batch)
+    database.close()
+    # ... also when the node dies while they wait.
+    database = Database(tmp_path / "node.sqlite")
+    again = node_over(street, tmp_path, lanes, database)
+    assert again.catch_up() == 2
+    assert len(again.close(TERMS).inputs.accepted) == len(signed[2])
+    database.close()
+
+
+def test_what_was_acknowledged_is_a_duplicate_ever_after(tmp_path: Path, street: Street) -> None:
+    signed = batches(street)
+    lanes, database = LanesInMemory(3, 10 * EURO), Database(tmp_path / "node.sqlite")
+    node = node_over(street, tmp_path, lanes, database)
+    for batch in signed[:3]:
+        node.receive(batch)
+        node.close(TERMS)
+    for batch in signed[:3]:
+        assert {type(verdict) for verdict in node.receive(batch)} == {Duplicate}
+    late = street.grid[0].key.sign(street.grid[0].record(street.start.end, sequence=2).encode())
+    (verdict,) = node.receive([late])
+    assert isinstance(verdict, Refused)
+    assert verdict.reason is Reason.SEQUENCE_USED
+    assert [refused.reason for refused in database.refusals(node.interval.start)] == [
+        Reason.SEQUENCE_USED
+    ]
+    database.close()
+
+
+def test_a_silent_meter_costs_its_member_nothing_and_is_listed(
+    tmp_path: Path, street: Street
+) -> None:
+    lanes, database = LanesInMemory(3, 10 * EURO), Database(tmp_path / "node.sqlite")
+    node = node_over(street, tmp_path, lanes, database)
+    batch = street.measure(*energy_of(0))
+    node.receive(batch[1:])
+    closed = node.close(TERMS)
+    assert closed.statement.silent == (street.grid[0].key.meter,)
+    assert closed.statement.settled.positions[0].silent
+    assert closed.statement.settled.positions[0].delta == 0
+    database.close()
+
+
+def test_a_database_that_says_something_else_than_was_anchored_is_refused(
+    tmp_path: Path, street: Street
+) -> None:
+    import sqlite3  # noqa: PLC0415 - to do what nobody should
+
+    signed = batches(street)
+    lanes, database = LanesInMemory(3, 10 * EURO), Database(tmp_path / "node.sqlite")
+    run(node_over(street, tmp_path, lanes, database), signed)
+    database.close()
+    with sqlite3.connect(tmp_path / "node.sqlite") as connection:
+        connection.execute(
+            "DELETE FROM record WHERE meter = ? AND time_end = ?",
+            (street.grid[1].key.meter, street.start.end),
+        )
+    connection.close()
+    database = Database(tmp_path / "node.sqlite")
+    with pytest.raises(InvariantBroken):
+        node_over(street, tmp_path, lanes, database).catch_up()
+    database.close()
+
+
+def test_what_a_node_publishes_passes_the_audit(tmp_path: Path, street: Street) -> None:
+    signed = batches(street)
+    lanes, database = LanesInMemory(3, street.balance), Database(tmp_path / "node.sqlite")
+    run(node_over(street, tmp_path, lanes, database), signed)
+    for row in database.statements():
+        header = Header.decode(row.header)
+        transaction = lanes.closed[header.start][1].transaction
+        street.closes.append(AnchoredClose(header.start, 900, row.anchor, transaction, 0, 0))
+    street.balances, street.supplier_balance = lanes.balances, lanes.supplier
+    street.grid_balance = lanes.grid
+    assert audit(FolderFiles(tmp_path), street.facts()).verdict == "ok"
+    database.close()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "node.sqlite"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(DatabaseUnusable, match=r"node\.sqlite"):
+        Database(path)
