@@ -14,9 +14,8 @@ from commonwatt.audit.recompute import audit
 from commonwatt.chain.abi import CONTRACTS, contract, encode
 from commonwatt.chain.connection import Connection
 from commonwatt.chain.embedded import EmbeddedChain
-from commonwatt.chain.ledger import Addresses
 from commonwatt.node.folder import FolderFiles
-from commonwatt.node.wiring import chain_facts
+from commonwatt.node.wiring import opened_ledger
 
 
 def main(folder: Path) -> float:
@@ -29,8 +28,9 @@ def main(folder: Path) -> float:
     started = time.process_time()
     files = FolderFiles(folder)
     at = read_community(files).chain
-    addresses = Addresses(at.registry, at.settlement, at.certificate, at.token)
-    found = audit(files, chain_facts(folder, None, addresses, at.chain_id))
+    with opened_ledger(folder, None, at) as ledger:
+        facts = ledger.facts()
+    found = audit(files, facts)
     seconds = time.process_time() - started
     if found.difference is not None:
         raise RuntimeError(found.verdict)

@@ -282,7 +282,7 @@ def _ask(ground: Ground, function: str, *values: object) -> tuple[Any, ...]:
     return known.answer(function, ground.ledger.connection.call(at, known.data(function, *values)))
 
 
-def _batch(  # noqa: PLR0917 - as ERC-1155 has it
+def _batch(
     ground: Ground,
     caller: Account,
     sender: bytes,

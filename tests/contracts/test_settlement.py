@@ -148,6 +148,18 @@ def test_a_lane_may_be_drained_to_nothing_and_filled_to_the_brim() -> None:
     assert ground.ledger.balances() == (0, 2 * held)
 
 
+def test_the_wide_lanes_have_a_limit_too() -> None:
+    ground = fresh_ground(1)
+    ground.fund(SUPPLIER_LANE, 2**80 - 1 - 100 * EURO)
+    ground.fund(GRID_LANE, 2**80 - 1)
+    ground.clock.now += QUARTER
+    for gains in ({"supplier_in": 1}, {"grid_in": 1}):
+        with ground.refused("settlement: a lane would exceed its limit"):
+            ground.close_now(deltas=[-1], **gains)
+    ground.close_now(deltas=[1], supplier_out=1)
+    assert ground.ledger.balance(GRID_LANE) == 2**80 - 1
+
+
 BROKEN_WORDS = {
     "a lane of 42 bits": (1 << 41, "settlement: a delta is out of range"),
     "a bit above the lanes": (1 << 252, "settlement: a delta is out of range"),

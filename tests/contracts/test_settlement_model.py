@@ -58,7 +58,7 @@ class Book:
         after = {lane: held + changes.get(lane, 0) for lane, held in self.lanes.items()}
         if any(held < 0 for held in after.values()):
             return False
-        if any(after[lane] > LANE_MAX for lane in after if lane not in WIDE):
+        if any(held > (WIDE_MAX if lane in WIDE else LANE_MAX) for lane, held in after.items()):
             return False
         if set(changes) - set(self.lanes):
             return False
