@@ -2,7 +2,12 @@
 
 import os
 
+# Loaded before any test: the specification raises Python's recursion limit, hypothesis minds that.
+import ethereum.forks.osaka.fork  # noqa: F401
+import pytest
 from hypothesis import settings
+
+pytest.register_assert_rewrite("contracts.ground")  # asserts in it explain themselves
 
 settings.register_profile("default", max_examples=60, deadline=None)
 settings.register_profile("soak", max_examples=3_000, deadline=None)

@@ -38,7 +38,20 @@ def test_an_audit_adds_up_energy_and_free_units() -> None:
         assert taken == meter.import_mwh // 1000 - opening.import_mwh // 1000
         assert given == meter.export_mwh // 1000 - opening.export_mwh // 1000
     assert sum(found.free.values()) > 0
-    assert found.paid_total > 0
+
+
+def test_an_audit_adds_up_what_was_paid() -> None:
+    paid = 0
+
+    def count(_, statement) -> None:
+        nonlocal paid
+        header = statement.header
+        gained = [position.delta for position in statement.settled.positions]
+        gained += [header.supplier_in - header.supplier_out, header.grid_in]
+        paid += sum(abs(amount) for amount in gained) // 2
+
+    found = audit(MemoryFiles(STREET.files), STREET.facts(), count)
+    assert found.paid_total == paid > 0
 
 
 def test_a_witness_sees_each_interval_once_it_agrees() -> None:

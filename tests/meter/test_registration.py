@@ -81,6 +81,19 @@ def test_what_no_registry_could_hold_is_refused(roof: Registration, change: dict
         replace(roof, **change)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"member": 0, "source": 0, "rated_w": 1, "first_day": 0, "zone": ""},
+        {"member": 2**32 - 1, "source": 2**32 - 1, "rated_w": 2**40 - 1, "first_day": 2**32 - 1},
+        {"zone": "a-zone-of-16-chr"},
+    ],
+    ids=["least", "most", "longest zone"],
+)
+def test_what_just_fits_is_registered(roof: Registration, change: dict) -> None:
+    assert len(replace(roof, **change).roll_entry()) == 132
+
+
 def test_a_meter_without_a_key_on_the_curve_is_refused(roof: Registration) -> None:
     with pytest.raises(KeyUnusable):
         replace(roof, public_key=bytes(64))
