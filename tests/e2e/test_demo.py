@@ -21,6 +21,7 @@ PROMISED = {
 }  # fmt: skip
 
 
+@pytest.mark.xdist_group("village")
 def test_json_prints_one_object_with_every_promised_figure(village: tuple[Path, Answer]) -> None:
     _, answer = village
     summary = answer.json
@@ -30,6 +31,7 @@ def test_json_prints_one_object_with_every_promised_figure(village: tuple[Path, 
     assert summary["records"] == summary["meters"] * summary["intervals"]
 
 
+@pytest.mark.xdist_group("village")
 def test_certificates_are_issued_once_and_never_beyond_sun_or_export(
     village: tuple[Path, Answer],
 ) -> None:

@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
 from commandline import Answer
 from commonwatt.audit.published import read_community
 from commonwatt.meter.record import Record
 from commonwatt.microgrid import load_scenario
 from commonwatt.node.folder import FolderFiles
 from commonwatt.statement.leaves import TradeLeaf
+
+pytestmark = pytest.mark.xdist_group("village")  # one worker runs that day, for all who look at it
 
 
 def lines_of(folder: Path) -> list[dict]:

@@ -4,9 +4,7 @@
 interval after interval as any node would. It can be killed at any moment and gone on with.
 """
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,10 +14,8 @@ from commonwatt.audit.recompute import Audit, audit
 from commonwatt.chain.connection import Account
 from commonwatt.chain.founding import Deposit, Founding
 from commonwatt.chain.ledger import Ledger
-from commonwatt.errors import require
 from commonwatt.market.rules import rule_named
 from commonwatt.meter.acceptance import Accepted, Duplicate
-from commonwatt.meter.record import SignedRecord
 from commonwatt.meter.registration import Registration, Role
 from commonwatt.microgrid import Neighbourhood, flows_of
 from commonwatt.node.claims import Claimed, claim_best_run
@@ -27,6 +23,7 @@ from commonwatt.node.database import Database
 from commonwatt.node.errors import FolderUnusable
 from commonwatt.node.fleet import Fleet
 from commonwatt.node.folder import FolderFiles, Publisher
+from commonwatt.node.meters_log import MetersLog
 from commonwatt.node.pipeline import Node, Terms
 from commonwatt.node.plan import (
     EURO,
@@ -74,7 +71,6 @@ class Outcome:
     paid_total: int
     """Units that changed lanes, over all intervals."""
     close_seconds: tuple[float, ...]
-    duplicates: int
 
 
 class Demonstration:
@@ -124,7 +120,7 @@ class Demonstration:
 
     def _run(self, chain: OpenChain, shuffled_by: int | None) -> Outcome:
         founding = self._founding(chain)
-        fleet = Fleet(self.neighbourhood, _ledger_id(chain, founding))
+        fleet = Fleet(self.neighbourhood, _address(chain, founding).ledger)
         community = self._community(chain, founding, fleet.registrations)
         ledger = self._found(chain, founding, community)
         secret = sha256(b"secret/" + self.neighbourhood.name.encode()).digest()
@@ -136,7 +132,7 @@ class Demonstration:
             publisher=Publisher(self._folder),
             now=self._clock,
         )
-        duplicates = self._close_all(node, fleet, shuffled_by)
+        self._close_all(node, fleet, shuffled_by)
         node.publish()
         self._told("claiming certificates", 0, 1)
         generator = self._largest_generator(community)
@@ -161,7 +157,6 @@ class Demonstration:
             gas_total=once + sum(row.gas or 0 for row in rows),
             paid_total=found.paid_total,
             close_seconds=tuple(row.seconds or 0.0 for row in rows),
-            duplicates=duplicates,
         )
 
     def _founding(self, chain: OpenChain) -> Founding:
@@ -180,12 +175,9 @@ class Demonstration:
     def _community(
         self, chain: OpenChain, founding: Founding, registrations: tuple[Registration, ...]
     ) -> Community:
-        at = founding.addresses
         names = (f"{self.neighbourhood.name}/{n}" for n in range(len(self.neighbourhood.homes)))
         return Community(
-            chain=ChainAddress(
-                chain.connection.chain_id, at.registry, at.settlement, at.certificate, at.token
-            ),
+            chain=_address(chain, founding),
             currency=EURO,
             interval_s=self.neighbourhood.interval_s,
             grace_s=GRACE_S,
@@ -215,8 +207,8 @@ class Demonstration:
         self._database.take_note("founding gas", gas.to_bytes(16))
         return Ledger(chain.connection, founding.addresses)
 
-    def _close_all(self, node: Node, fleet: Fleet, shuffled_by: int | None) -> int:
-        """Every interval: meters sign, the node acknowledges, closes, pays. Counts duplicates."""
+    def _close_all(self, node: Node, fleet: Fleet, shuffled_by: int | None) -> None:
+        """Every interval: meters sign, the node acknowledges, closes, pays."""
         total = self.neighbourhood.intervals
         needs_limits = rule_named(self._plan.rule).needs_limits
         limits = limits_of(self.neighbourhood) if needs_limits else ()
@@ -226,22 +218,19 @@ class Demonstration:
             interval = Interval(rows[-1].start, self.neighbourhood.interval_s)
             self._clock.now = interval.end + GRACE_S
         done = node.catch_up()
-        self._require_none_lost(node)
+        log = MetersLog(self._folder / NODE_FOLDER / METERS_LOG)
+        log.require_kept(self._database)
         fleet.skip_to(done)
-        duplicates = 0
-        with _open_log(self._folder / NODE_FOLDER / METERS_LOG) as acknowledged:
-            for index in range(done, total):
-                interval = node.interval
-                batch = fleet.sign(None if shuffled_by is None else shuffled_by + index)
-                self._clock.now = interval.end
-                verdicts = node.receive(batch)
-                duplicates += sum(isinstance(verdict, Duplicate) for verdict in verdicts)
-                kept = [v.signed for v in verdicts if isinstance(v, Accepted | Duplicate)]
-                acknowledged(interval, kept)
-                self._clock.now = interval.end + node.community.grace_s
-                node.close(Terms(TARIFF, limits))
-                self._told("closing intervals", index + 1, total)
-        return duplicates
+        for index in range(done, total):
+            end = node.interval.end
+            batch = fleet.sign(None if shuffled_by is None else shuffled_by + index)
+            self._clock.now = end
+            verdicts = node.receive(batch)
+            kept = [v.signed for v in verdicts if isinstance(v, Accepted | Duplicate)]
+            log.append(end, kept)
+            self._clock.now = end + node.community.grace_s
+            node.close(Terms(TARIFF, limits))
+            self._told("closing intervals", index + 1, total)
 
     def _largest_generator(self, community: Community) -> Registration | None:
         """The generator of the home that gives the street the most."""
@@ -254,48 +243,12 @@ class Demonstration:
 
         return max(generators, key=given, default=None)
 
-    def _require_none_lost(self, node: Node) -> None:
-        """What the meters wrote down as acknowledged must be in the node's database."""
-        path = self._folder / NODE_FOLDER / METERS_LOG
-        if not path.exists():
-            return
-        for line in path.read_bytes().splitlines():
-            parts = line.split()
-            if len(parts) != 3:  # noqa: PLR2004 - the last line may be cut by a crash
-                continue
-            end, count, digest = int(parts[0]), int(parts[1]), parts[2].decode()
-            records = self._database.records(end)
-            same = (len(records), _batch_digest(records)) == (count, digest)
-            start = Interval(end - node.interval.duration, node.interval.duration).start_text
-            require("nothing acknowledged is lost", same, interval=start)
 
-
-Acknowledged = Callable[[Interval, list[SignedRecord]], None]
-
-
-@contextlib.contextmanager
-def _open_log(path: Path) -> Iterator[Acknowledged]:
-    """The meters' own memory of what the node acknowledged: one line an interval, on the disk."""
-    with path.open("ab") as file:
-
-        def acknowledged(interval: Interval, records: list[SignedRecord]) -> None:
-            line = f"{interval.end} {len(records)} {_batch_digest(records)}\n"
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-        yield acknowledged
-
-
-def _batch_digest(records: list[SignedRecord]) -> str:
-    return sha256(b"".join(sorted(signed.record for signed in records))).hexdigest()
-
-
-def _ledger_id(chain: OpenChain, founding: Founding) -> bytes:
+def _address(chain: OpenChain, founding: Founding) -> ChainAddress:
     at = founding.addresses
     return ChainAddress(
         chain.connection.chain_id, at.registry, at.settlement, at.certificate, at.token
-    ).ledger
+    )
 
 
 def _make_folder(folder: Path) -> None:
