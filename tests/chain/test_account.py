@@ -5,10 +5,13 @@ from eth_account import Account as EthAccount
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.chain.account import Account, Transaction, created_address
+from commonwatt.chain.account import AccessList, Account, Transaction, created_address
 
 keys = st.integers(1, 2**200).map(lambda number: number.to_bytes(32, "big"))
-contracts = st.one_of(st.just(b""), st.binary(min_size=20, max_size=20))
+addresses = st.binary(min_size=20, max_size=20)
+contracts = st.one_of(st.just(b""), addresses)
+slots = st.lists(st.integers(0, 2**256 - 1), max_size=3).map(tuple)
+lists = st.lists(st.tuples(addresses, slots), max_size=3).map(tuple)
 
 
 @settings(max_examples=60, deadline=None)
@@ -21,6 +24,7 @@ contracts = st.one_of(st.just(b""), st.binary(min_size=20, max_size=20))
     data=st.binary(max_size=300),
     price=st.integers(0, 2**70),
     tip=st.one_of(st.none(), st.integers(0, 2**40)),
+    access=lists,
 )
 def test_signatures_are_those_of_eth_account(
     *,
@@ -32,13 +36,19 @@ def test_signatures_are_those_of_eth_account(
     data: bytes,
     price: int,
     tip: int | None,
+    access: AccessList,
 ) -> None:
-    ours = Account.from_key(key).sign(Transaction(chain_id, nonce, gas, to, data, price, tip))
+    transaction = Transaction(chain_id, nonce, gas, to, data, price, tip, access=access)
+    ours = Account.from_key(key).sign(transaction)
     fields = {"nonce": nonce, "gas": gas, "to": to, "data": data, "value": 0, "chainId": chain_id}
-    if tip is None:
-        fields["gasPrice"] = price
-    else:
+    named = [{"address": a, "storageKeys": [f"0x{s:064x}" for s in keys]} for a, keys in access]
+    if tip is not None:
         fields |= {"type": 2, "maxFeePerGas": price, "maxPriorityFeePerGas": tip}
+        fields["accessList"] = named
+    elif access:
+        fields |= {"type": 1, "gasPrice": price, "accessList": named}
+    else:
+        fields["gasPrice"] = price
     theirs = EthAccount.sign_transaction(fields, key)
     assert ours.raw == bytes(theirs.raw_transaction)
     assert ours.tx_hash == bytes(theirs.hash)

@@ -113,6 +113,25 @@ def test_after_a_lost_answer_the_next_nonce_is_asked_for(
     assert connection.send(clerk, clerk.address, b"").block_number == 3
 
 
+@pytest.mark.parametrize("with_slots", [90_000, 100_000, 110_000])
+def test_slots_are_named_where_the_node_says_that_it_saves(
+    scripted: Scripted, clerk: Account, with_slots: int
+) -> None:
+    sent: list[bytes] = []
+
+    def estimated(question: dict[str, Any], _: str) -> dict[str, Any]:
+        return {"result": hex(with_slots if "accessList" in question else 100_000)}
+
+    def taken(raw: str) -> dict[str, Any]:
+        sent.append(bytes.fromhex(raw[2:]))
+        return scripted.chain.make_request("eth_sendRawTransaction", [raw])
+
+    scripted.replaced |= {"eth_estimateGas": estimated, "eth_sendRawTransaction": taken}
+    message = Message(clerk.address, b"", slots=(1, 2, 3))
+    assert Connection(scripted).send_many(clerk, [message])[0].succeeded
+    assert (sent[0][0] == 1) == (with_slots < 100_000)
+
+
 @pytest.mark.parametrize("answer", ["already known", "nonce too low: next nonce 2, tx nonce 1"])
 def test_what_the_node_has_already_is_not_sent_again(
     scripted: Scripted, clerk: Account, answer: str

@@ -1,7 +1,7 @@
 """Three engines, one result: the untouched specification, the one with speed-ups, and Anvil."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,9 +28,12 @@ works = st.lists(
 
 
 def signed(account: Account, nonce: int, to: bytes, data: bytes, gas: int) -> str:
-    """Legacy and fee-market transactions in turn, all of them free."""
+    """The four kinds in turn, all free: one price or two, without an access list or with one."""
     tip = 0 if nonce % 2 else None
-    return "0x" + account.sign(Transaction(CHAIN_ID, nonce, gas, to, data, 0, tip)).raw.hex()
+    # Slots that are touched, slots that are not, a slot twice; another contract's.
+    access = ((to, (0, 1, 1, 77)), (bytes(20), (1,))) if to and nonce % 4 > 1 else ()
+    transaction = Transaction(CHAIN_ID, nonce, gas, to, data, 0, tip, access=access)
+    return "0x" + account.sign(transaction).raw.hex()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -162,6 +165,7 @@ def test_anvil_agrees_on_gas_status_logs_and_storage(
         outcomes.append([Outcome.of(engine.wait(hash_of(raw))) for raw in raws])
     assert outcomes[0] == outcomes[1]
     assert {outcome.status for outcome in outcomes[0]} == {0, 1}
+    assert {raw[:4] for raw in raws} == {"0xf8", "0xf9", "0x01", "0x02"}
     for slot in (0, 1, 2, 3):
         ours, theirs = (
             engine.request("eth_getStorageAt", contracts[0], hex(slot), "latest")
@@ -192,6 +196,14 @@ def test_the_same_connection_works_on_a_node(anvil: Connection, clerk: Account, 
         anvil.send(clerk, address, drawer("burn", 1, 0), gas=100_000)
     with pytest.raises(CallReverted, match="drawer: unlucky"):
         anvil.call(address, drawer("file", 1, 13))
+    named = Message(address, drawer("file", 3, 4), slots=(0, 1))
+    assert anvil.send_many(clerk, [replace(named, gas=200_000)])[0].succeeded
+    shown = anvil.request("eth_getBlockByNumber", "latest", FULL)["transactions"][0]
+    assert (shown["type"], len(shown["accessList"][0]["storageKeys"])) == ("0x1", 2)
+    # Two slots do not pay for their contract: the node's estimates say so, and nothing is named.
+    assert anvil.send_many(clerk, [named])[0].succeeded
+    shown = anvil.request("eth_getBlockByNumber", "latest", FULL)["transactions"][0]
+    assert shown["type"] == "0x0"
     # A nonce that another process used meanwhile is found out and not an error.
     Connection(anvil._rpc).send(clerk, address, drawer("file", 2, 2))
     assert anvil.send(clerk, address, drawer("file", 2, 3)).succeeded

@@ -9,6 +9,7 @@ from commonwatt.chain.connection import Connection
 from commonwatt.chain.embedded import EmbeddedChain
 from commonwatt.chain.embedded.block import Block
 from commonwatt.chain.errors import TransactionReverted
+from commonwatt.chain.ledger import NAMED_LANE_SLOTS_MIN
 from contracts.ground import EURO, NOON, Ground
 
 
@@ -33,6 +34,8 @@ def lived() -> Ground:
     for amount in (150, 250):  # part, then all: a slot is emptied
         ground.ledger.transfer(keeper, keeper.address_bytes, buyer.address_bytes, token, amount)
     ground.ledger.withdraw(buyer, 1, 2 * EURO)
+    ground.join(6 * NAMED_LANE_SLOTS_MIN - 14)
+    ground.close(deltas=[-EURO, EURO, *([0] * (6 * NAMED_LANE_SLOTS_MIN - 2))])
     return ground
 
 
@@ -74,6 +77,7 @@ def test_anvil_finds_the_same_gas_status_logs_and_storage(
     assert slots > 30
     assert {block.succeeded for block in blocks} == {True, False}
     assert blocks[0].timestamp == NOON
+    assert blocks[-1].raw[0] == 1  # the large community's close names its slots
 
 
 def storage(chain: EmbeddedChain) -> Iterator[tuple[bytes, bytes, int]]:

@@ -3,7 +3,7 @@
 import pytest
 
 from commonwatt.chain.account import Transaction
-from commonwatt.chain.connection import Account, Connection
+from commonwatt.chain.connection import Account, Connection, Message
 from commonwatt.chain.embedded import EmbeddedChain
 from commonwatt.chain.errors import CallReverted, NodeRefused, TransactionReverted
 
@@ -120,6 +120,38 @@ def test_fee_market_transactions_are_taken_too(
     assert (receipt["status"], receipt["type"]) == ("0x1", "0x2")
     shown = connection.request("eth_getTransactionByHash", "0x" + signed.tx_hash.hex())
     assert (shown["type"], shown["maxFeePerGas"], shown["accessList"]) == ("0x2", "0x0", [])
+
+
+def test_transactions_with_access_lists_are_taken_too(
+    connection: Connection, deployed: str, clerk: Account, drawer
+) -> None:
+    message = Message(deployed, drawer("file", 1, 2), slots=(1, 2**255))
+    (receipt,) = connection.send_many(clerk, [message])
+    shown = connection.request("eth_getTransactionReceipt", "0x" + receipt.tx_hash.hex())
+    assert (shown["status"], shown["type"]) == ("0x1", "0x1")
+    shown = connection.request("eth_getTransactionByHash", "0x" + receipt.tx_hash.hex())
+    keys = ["0x" + "0" * 63 + "1", "0x8" + "0" * 63]
+    assert shown["accessList"] == [{"address": deployed.lower(), "storageKeys": keys}]
+    assert (shown["type"], shown["gasPrice"], shown["yParity"]) == ("0x1", "0x0", shown["v"])
+    assert "maxFeePerGas" not in shown
+
+
+def test_questions_may_bring_an_access_list(
+    connection: Connection, deployed: str, clerk: Account, drawer
+) -> None:
+    connection.send(clerk, deployed, drawer("file", 1, 2))
+    plain = Message(deployed, drawer("file", 1, 8))
+    named = Message(deployed, drawer("file", 1, 9), slots=(1,))
+    used, estimates = [], []
+    for message in (plain, named):
+        estimates.append(int(connection.request("eth_estimateGas", message.asked_by(clerk)), 16))
+        used.append(connection.send_many(clerk, [message])[0].gas_used)
+    # The contract costs 2,400, the slot 1,900; it is warm then, and reading it 2,000 cheaper.
+    assert used[1] - used[0] == estimates[1] - estimates[0] == 2_400 + 1_900 - 2_000
+    connection.request("eth_call", named.asked_by(clerk), "latest")
+    wrong = {**plain.asked_by(clerk), "accessList": [{"address": "0x12", "storageKeys": []}]}
+    with pytest.raises(NodeRefused, match="20 bytes"):
+        connection.request("eth_call", wrong, "latest")
 
 
 def test_a_call_answers_or_gives_the_reason_and_changes_nothing(

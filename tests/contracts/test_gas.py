@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 
 from commonwatt.audit.facts import SUPPLIER_LANE
+from commonwatt.chain.abi import contract
 from commonwatt.chain.connection import Receipt
+from commonwatt.chain.ledger import LANES_PER_WORD, NAMED_LANE_SLOTS_MIN, slots_of_close
 from commonwatt.chain.production import Purpose
+from commonwatt.statement.close import packed_deltas
 from contracts.ground import EURO, NOON, Ground, Shown, account
 
 FILE = Path(__file__).parent / "gas.json"
+UNNAMED = "slots not named"
 BUDGETS = {
     "close, 43 participants": 120_000,
     "close, 1000 participants": 1_080_000,
@@ -31,10 +35,16 @@ def measure() -> dict[str, int]:
 
 
 def _closes() -> dict[str, int]:
-    return {f"close, {members} participants": _close(members) for members in (6, 43, 300, 1000)}
+    found = {}
+    for members in (6, 43, 300, 1000):
+        name = f"close, {members} participants"
+        found[name] = _close(members)
+        if slots_of_close(-(-members // LANES_PER_WORD)):
+            found[f"{name}, {UNNAMED}"] = _close(members, named=False)
+    return found
 
 
-def _close(members: int) -> int:
+def _close(members: int, *, named: bool = True) -> int:
     """The second close of a community in which everybody pays or earns some tens of cents."""
     ground, chance = Ground.new(), random.Random(members)
     ground.join(members)
@@ -47,7 +57,13 @@ def _close(members: int) -> int:
         gained, paid = max(residue - grid, 0), max(grid - residue, 0)
         ground.clock.now += 900
         header = ground.header(deltas, supplier_in=gained, supplier_out=paid, grid_in=grid)
-        gas = ground.send_close(header, deltas).gas_used
+        if named:
+            gas = ground.send_close(header, deltas).gas_used
+        else:
+            values = header.encode(), b"".join(packed_deltas(deltas))
+            data = contract("Settlement").data("close", *values)
+            settlement = "0x" + ground.ledger.addresses.settlement.hex()
+            gas = ground.ledger.connection.send(ground.operator, settlement, data).gas_used
         ground.close_header(header)
     return gas
 
@@ -122,3 +138,29 @@ def test_gas_is_what_it_was(measured: dict[str, int]) -> None:
 @pytest.mark.parametrize("operation", BUDGETS)
 def test_gas_is_within_its_budget(measured: dict[str, int], operation: str) -> None:
     assert measured[operation] <= BUDGETS[operation]
+
+
+def test_slots_are_named_from_where_it_pays() -> None:
+    members = NAMED_LANE_SLOTS_MIN * LANES_PER_WORD
+    # 28 slots, three of them not lanes, save 100 each; the contract costs 2,400.
+    assert _close(members, named=False) - _close(members) == 28 * 100 - 2_400
+    assert slots_of_close(NAMED_LANE_SLOTS_MIN - 1) == ()
+
+
+def test_the_slots_a_close_names_are_those_it_reads_and_writes() -> None:
+    ground, members = Ground.new(), NAMED_LANE_SLOTS_MIN * LANES_PER_WORD
+    ground.join(members)
+    settlement = ground.ledger.addresses.settlement
+    ground.fund(SUPPLIER_LANE, members * EURO)
+    before = ground.state()[settlement]
+    ground.close(deltas=[EURO] * members, supplier_out=members * EURO)
+    after = ground.state()[settlement]
+    named = {slot.to_bytes(32) for slot in slots_of_close(NAMED_LANE_SLOTS_MIN)}
+    changed = {slot for slot in after if after[slot] != before.get(slot)}
+    # It also writes the new anchor; it reads the roll and the roster, which are named too.
+    (anchor,) = changed - named
+    assert after[anchor] == int.from_bytes(ground.previous)
+    assert {before[slot] for slot in named - changed} == {
+        int.from_bytes(ground.ledger.roll()),
+        int.from_bytes(ground.operator.address_bytes) << 96 | members << 64 | ground.ledger.flows(),
+    }

@@ -121,6 +121,16 @@ def test_what_somebody_keeps_is_never_written_over(tmp_path: Path, street_run: P
     assert_one_line(commonwatt("demo", "--out", file), file)
 
 
+def test_a_run_that_died_at_its_first_file_can_be_begun_again(
+    tmp_path: Path, street_file: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json.part").write_text("{")
+    answer = commonwatt("demo", "--homes", street_file, "--out", run, "--json")
+    assert (answer.code, answer.json["audit"]) == (0, "ok"), answer.err
+
+
 def test_an_unwritable_directory_is_named() -> None:
     # Not even root can make a directory there.
     assert_one_line(commonwatt("demo", "--out", "/proc/run"), "/proc/run")

@@ -32,6 +32,8 @@ class Contract:
     """Types each function answers with."""
     topics: Mapping[str, bytes]
     """32 bytes per event."""
+    storage: Mapping[str, int]
+    """The first slot of each variable."""
 
     def creation(self, *values: object) -> bytes:
         """What to send to make this contract, with its constructor's values."""
@@ -62,6 +64,7 @@ def contract(name: str) -> Contract:
         inputs={key: _types(entry["inputs"]) for key, entry in functions.items()},
         outputs={key: _types(entry["outputs"]) for key, entry in functions.items()},
         topics={key: _blob(value) for key, value in artefact["topics"].items()},
+        storage=artefact["storage"],
     )
 
 

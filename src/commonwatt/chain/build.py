@@ -32,7 +32,7 @@ def compiled(name: str) -> dict[str, Any]:
     made = vyper.compile_code(
         source,
         contract_path=f"{name}.vy",
-        output_formats=["abi", "bytecode", "bytecode_runtime", "method_identifiers"],
+        output_formats=["abi", "bytecode", "bytecode_runtime", "layout", "method_identifiers"],
         settings=Settings(evm_version=EVM_VERSION, optimize=OptimizationLevel.GAS),
     )
     return {
@@ -50,6 +50,9 @@ def compiled(name: str) -> dict[str, Any]:
             entry["name"]: "0x" + keccak(_signature(entry).encode()).hex()
             for entry in made["abi"]
             if entry["type"] == "event"
+        },
+        "storage": {
+            name: entry["slot"] for name, entry in made["layout"].get("storage_layout", {}).items()
         },
         "abi": made["abi"],
         "bytecode": made["bytecode"],

@@ -19,6 +19,10 @@ from commonwatt.chain.production import Production, Purpose, TokenId
 __all__ = ("GRID_LANE", "SUPPLIER_LANE", "Addresses", "Ledger")
 
 ACCOUNTS_PER_CALL_MAX, METERS_PER_CALL_MAX = 128, 48
+NAMED_LANE_SLOTS_MIN = 25
+"""A close of so many lane slots names them beforehand (EIP-2930): 100 gas less for each, 2,400 more
+for the list. Below it there is hardly a gain; at 1,000 members it is 15 gas for each of them."""
+
 LANE_BITS, LANES_PER_WORD, LANE_BIAS = 42, 6, 2**40
 LEDGER_BYTES = 8
 _LANE_MASK = 2**LANE_BITS - 1
@@ -182,7 +186,9 @@ class Ledger:
             header: 488 bytes.
             deltas: words of 32 bytes, six lanes each.
         """
-        return self._send(closer, "settlement", "close", header, b"".join(deltas))
+        data = contract("Settlement").data("close", header, b"".join(deltas))
+        message = Message(self._at("settlement"), data, slots=slots_of_close(len(deltas)))
+        return self.connection.send_many(closer, [message])[0]
 
     # Certificates
 
@@ -361,6 +367,18 @@ _CONTRACT_OF = {
     "certificate": "Certificate",
     "token": "Euro",
 }
+
+
+def slots_of_close(words: int) -> tuple[int, ...]:
+    """What a close with so many words of deltas names beforehand; nothing where it does not pay.
+
+    The two anchors it touches are left out: one of them lies where only the last statement knows.
+    """
+    if words < NAMED_LANE_SLOTS_MIN:
+        return ()
+    first = contract("Settlement").storage
+    lanes = range(first["slots"], first["slots"] + words)
+    return (first["roll"], first["tally"], first["roster"], *lanes)
 
 
 def new_meter(meter: RegisteredMeter) -> tuple[object, ...]:

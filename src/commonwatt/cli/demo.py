@@ -15,7 +15,7 @@ from commonwatt.cli.main import DEMO_FOLDER
 from commonwatt.errors import InputError
 from commonwatt.node.demo import Demonstration, Outcome
 from commonwatt.node.errors import FolderUnusable
-from commonwatt.node.folder import write_whole
+from commonwatt.node.folder import PART_SUFFIX, write_whole
 from commonwatt.node.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
 from commonwatt.quantity import decimal_text
 from commonwatt.web.report import render
@@ -105,7 +105,9 @@ def _require_free(folder: Path, *, is_default: bool) -> None:
     if not folder.is_dir():
         raise FolderUnusable(f"{folder}: is a file; choose a directory with --out")
     ours = (folder / PLAN_FILE).is_file()
-    if not any(folder.iterdir()) or (is_default and ours):
+    # A half-written file is what a crash at the very start leaves: nobody's work.
+    kept = [path for path in folder.iterdir() if path.suffix != PART_SUFFIX]
+    if not kept or (is_default and ours):
         return
     if ours:
         raise FolderUnusable(

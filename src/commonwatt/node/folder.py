@@ -8,6 +8,8 @@ from commonwatt.node.errors import FolderUnusable
 from commonwatt.statement.publication import Line, day_of
 
 PUBLISHED = ("public", "members", "audit")
+PART_SUFFIX = ".part"
+"""Of a file that is being written."""
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
@@ -16,7 +18,7 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
     Raises:
         FolderUnusable: if it cannot be written; what was there before still is.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + PART_SUFFIX)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:

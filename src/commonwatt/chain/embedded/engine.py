@@ -15,6 +15,8 @@ from ethereum.forks.osaka.blocks import Log, decode_receipt
 from ethereum.forks.osaka.fork import process_transaction
 from ethereum.forks.osaka.state import TransientStorage
 from ethereum.forks.osaka.transactions import (
+    Access,
+    AccessListTransaction,
     BlobTransaction,
     LegacyTransaction,
     Transaction,
@@ -30,7 +32,7 @@ from ethereum_rlp.exceptions import DecodingError
 from ethereum_types.bytes import Bytes, Bytes0, Bytes20, Bytes32
 from ethereum_types.numeric import U64, U256, Uint
 
-from commonwatt.chain.account import created_address
+from commonwatt.chain.account import AccessList, created_address
 from commonwatt.chain.embedded.block import LogEntry
 from commonwatt.chain.embedded.header import BLOCK_GAS_LIMIT, NOBODY
 from commonwatt.chain.embedded.world import World
@@ -127,17 +129,23 @@ class Engine:
         data: bytes,
         value: int,
         gas: int,
+        access: AccessList = (),
     ) -> Answer:
         """Run a message on a copy of the state that is thrown away."""
-        # Any priced legacy transaction will do: nobody checks the signature of a call.
-        tx = LegacyTransaction(
+        # Any transaction with one price will do: nobody checks the signature of a call.
+        tx = AccessListTransaction(
+            chain_id=self._chain_id,
             nonce=U256(0),
             gas_price=Uint(0),
             gas=Uint(gas),
             to=Bytes0() if to is None else Bytes20(to),
             value=U256(value),
             data=Bytes(data),
-            v=U256(0),
+            access_list=tuple(
+                Access(Bytes20(named), tuple(U256(slot).to_be_bytes32() for slot in slots))
+                for named, slots in access
+            ),
+            y_parity=U256(0),
             r=U256(0),
             s=U256(0),
         )
@@ -152,8 +160,13 @@ class Engine:
             origin=Bytes20(sender),
             gas_price=Uint(0),
             gas=Uint(gas - intrinsic),
-            access_list_addresses={environment.coinbase},
-            access_list_storage_keys=set(),
+            access_list_addresses={
+                environment.coinbase,
+                *(named.account for named in tx.access_list),
+            },
+            access_list_storage_keys={
+                (named.account, slot) for named in tx.access_list for slot in named.slots
+            },
             transient_storage=transient,
             blob_versioned_hashes=(),
             authorizations=(),

@@ -121,6 +121,7 @@ class Methods:
             data=shapes.blob(message.get("data") or message.get("input") or "0x"),
             value=shapes.number(message.get("value") or "0x0"),
             gas=gas,
+            access=shapes.access(message.get("accessList") or ()),
         )
 
     @staticmethod

@@ -1,9 +1,11 @@
 """Values in the form JSON-RPC gives them: hexadecimal strings, blocks, receipts, transactions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ethereum_types.bytes import Bytes0
 
+from commonwatt.chain.account import AccessList
 from commonwatt.chain.embedded import header as headers
 from commonwatt.chain.embedded.block import Block, LogEntry
 from commonwatt.chain.embedded.engine import decode
@@ -43,6 +45,13 @@ def address(value: str | bytes) -> bytes:
 def number(value: str | int) -> int:
     """`0x...` as a whole number; plain numbers pass."""
     return value if isinstance(value, int) else int(value, 16)
+
+
+def access(named: Sequence[dict[str, Any]]) -> AccessList:
+    """The access list of a question."""
+    return tuple(
+        (address(one["address"]), tuple(map(number, one.get("storageKeys") or ()))) for one in named
+    )
 
 
 def log(entry: LogEntry, block: Block, position: int) -> dict[str, Any]:
@@ -107,8 +116,8 @@ def transaction(block: Block, chain_id: int) -> dict[str, Any]:
     if kind > 0:
         shown["yParity"] = shown["v"]
         shown["accessList"] = [
-            {"address": data(access.account), "storageKeys": [data(slot) for slot in access.slots]}
-            for access in tx.access_list
+            {"address": data(named.account), "storageKeys": [data(slot) for slot in named.slots]}
+            for named in tx.access_list
         ]
     if kind > 1:
         shown["maxFeePerGas"] = hex(int(tx.max_fee_per_gas))
