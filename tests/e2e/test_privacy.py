@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from commandline import Answer
 from commonwatt.audit.published import read_community
 from commonwatt.meter.record import Record

@@ -13,6 +13,7 @@ from commonwatt.node.database import Database
 from commonwatt.node.errors import DatabaseUnusable, LanesRestless
 from commonwatt.node.folder import FolderFiles, Publisher
 from commonwatt.node.pipeline import LaneFunds, Node, Payment, Terms
+from commonwatt.quantity import Interval
 from commonwatt.statement.close import LANE_BIAS, LANE_BITS, LANES_PER_WORD
 from commonwatt.statement.header import Header, anchor_of
 from street import EURO, TARIFF, Street
@@ -94,15 +95,19 @@ class Failing:
 
 
 def node_over(
-    street: Street, folder: Path, lanes: object, database: object, now: int | None = None
+    street: Street,
+    folder: Path,
+    lanes: object,
+    database: object,
+    publisher: object | None = None,
 ) -> Node:
     return Node(
         street.community,
         b"secret",
         database=database,  # type: ignore[arg-type]
         treasury=lanes,  # type: ignore[arg-type]
-        publisher=Publisher(folder),
-        now=lambda: now or street.start.end + 3_600 * 24,
+        publisher=publisher or Publisher(folder),  # type: ignore[arg-type]
+        now=lambda: street.start.end + 3_600 * 24,
     )
 
 
@@ -132,7 +137,9 @@ def street() -> Street:
     return Street()
 
 
-def test_dying_at_any_call_changes_nothing_in_the_end(tmp_path: Path, street: Street) -> None:
+def test_dying_at_any_call_changes_nothing_in_the_end(tmp_path: Path) -> None:
+    # Over midnight, so that the files of one day are written while the next one begins.
+    street = Street(start=Interval.parse("2016-06-20T23:30:00Z", 900))
     signed = batches(street)
     undisturbed = LanesInMemory(3, 10 * EURO)
     database = Database(tmp_path / "undisturbed.sqlite")
@@ -155,6 +162,7 @@ def test_dying_at_any_call_changes_nothing_in_the_end(tmp_path: Path, street: St
         database.close()
         assert lanes.closed == undisturbed.closed, f"death at call {fatal}"
         assert lanes.balances == undisturbed.balances
+        assert FolderFiles(folder).paths() == FolderFiles(tmp_path / "whole").paths()
         for path in FolderFiles(folder).paths():
             assert (folder / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
         fatal += 1
@@ -165,9 +173,8 @@ def _run_and_die(
     street: Street, folder: Path, lanes: LanesInMemory, counter: list[int], fatal: int, signed: list
 ) -> bool:
     database = Database(folder / "node.sqlite")
-    node = node_over(
-        street, folder, Failing(lanes, counter, fatal), Failing(database, counter, fatal)
-    )
+    parts = (lanes, database, Publisher(folder))
+    node = node_over(street, folder, *(Failing(part, counter, fatal) for part in parts))
     try:
         run(node, signed)
     except Crash:

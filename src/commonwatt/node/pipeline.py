@@ -198,7 +198,11 @@ class Node:
             row = StatementRow(
                 header.start, header.encode(), keep_inputs(inputs), header.anchor, None, None, None
             )
-            checkpoint = keep_state(self._state) if self._begins_day() else None
+            checkpoint = None
+            if self._begins_day():
+                # Catching up starts here from now on, so the day before must be out in full.
+                self._publisher.flush()
+                checkpoint = keep_state(self._state)
             self._database.state_statement(row, checkpoint)
             payment = self._treasury.pay(row.header, statement.deltas)
             if payment is not None:
