@@ -21,7 +21,8 @@ DAYS = {
 
 def main() -> None:
     """Run each day and keep its anchors."""
-    from commandline import anchors  # noqa: PLC0415 - after the path is set
+    import reference  # noqa: PLC0415 - after the path is set
+    from commandline import anchors  # noqa: PLC0415
 
     vectors = {}
     for name, options in DAYS.items():
@@ -34,7 +35,8 @@ def main() -> None:
     path = ROOT / "tests" / "vectors" / "days.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(vectors, indent=1) + "\n")
-    print(f"wrote {path}")
+    reference.PATH.write_text(reference.as_json())
+    print(f"wrote {path} and {reference.PATH}")
 
 
 if __name__ == "__main__":

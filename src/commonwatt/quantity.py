@@ -25,8 +25,8 @@ SECONDS_PER_HOUR = 3_600
 INTERVAL_SECONDS_MIN, INTERVAL_SECONDS_MAX = 60, SECONDS_PER_HOUR
 TIME_MAX = 2**37
 """No time we read is later: some four thousand years from 1970."""
-PRICE_PER_WH_MAX = 10**12
-"""No price above this: products of a price and an energy stay below 2**128."""
+PRICE_PER_WH_MAX = 10**9
+"""No price above this, 10,000 euro a kWh: with up to 18 GWh an amount stays below 2**64."""
 DECIMALS_MIN, DECIMALS_MAX = 3, 18
 """A price per kWh has three decimals fewer than an amount; no token has more than 18."""
 NUMBER_TEXT_MAX = 60

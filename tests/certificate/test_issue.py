@@ -160,6 +160,37 @@ def test_a_substituted_record_proves_no_production(kind: Kind, issued: int) -> N
     assert len(certified(street, roof_says(street, kind=kind)).certificates) == issued
 
 
+@pytest.mark.parametrize("quality", UNSOUND, ids=repr)
+def test_what_an_estimated_grid_meter_gave_is_not_certified(quality: Quality) -> None:
+    street = one_roof()
+    end = street.interval.end
+    batch = [
+        street.grid[0].measure(end, 0, 500_000, quality=quality),
+        street.grid[1].measure(end, 300_000),
+        street.solar[0].measure(end, 0, 600_000),
+    ]
+    statement = street.close(batch)
+    assert statement.certified.certificates == ()
+    assert statement.header.local_wh == 300
+
+
+@pytest.mark.parametrize(("made_mwh", "issued"), [(1_562_432, [1_562]), (1_562_433, [])])
+def test_no_more_is_issued_than_a_claim_on_the_chain_would_find_possible(
+    made_mwh: int, issued: list[int]
+) -> None:
+    """5 kW give 1,562.5 Wh at most, which a meter may round up to 1,563 and a contract may not."""
+    street = one_roof()
+    meters = street.community.registrations
+    weak = replace(meters[-1], rated_w=5_000)
+    street.found(replace(street.community, registrations=(*meters[:-1], weak)))
+    end = street.interval.end
+    batch = [
+        street.grid[0].measure(end, 0, 2_000_000),
+        street.solar[0].measure(end, 0, made_mwh),
+    ]
+    assert [c.issued_wh for c in certified(street, batch).certificates] == issued
+
+
 @pytest.mark.parametrize("change", [{"direct": True}, {"source": NO_SOURCE}], ids=str)
 def test_a_meter_that_certifies_elsewhere_or_has_no_source_gets_none_here(change: dict) -> None:
     street = one_roof()

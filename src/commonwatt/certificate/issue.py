@@ -6,15 +6,16 @@ from struct import Struct
 from typing import NamedTuple
 
 from commonwatt.errors import require
-from commonwatt.meter.acceptance import Accepted
+from commonwatt.meter.acceptance import Accepted, within_capacity
 from commonwatt.meter.record import (
     CERTIFIABLE,
     CERTIFIABLE_KINDS,
     METER_BYTES,
     NOT_CERTIFIABLE,
+    Record,
 )
 from commonwatt.meter.registration import NO_SOURCE, Registration, Role
-from commonwatt.quantity import split_exactly
+from commonwatt.quantity import MWH_PER_WH, split_exactly
 from commonwatt.settlement.account import Position
 
 _LEAF = Struct(f">{METER_BYTES}sQQQ32s")
@@ -75,24 +76,29 @@ def certify(
 
     Issued per producer: the smaller of what its generators made and what its grid meter exported,
     where energy out of its battery counts as exported first and gets none (rules R1, R8). Only
-    from measured or calculated records without a gap (R4). While one of a producer's batteries is
-    silent it is issued nothing, since what left the battery is unknown (R25). Where a producer has
-    several generators, each is issued its share of what all made. Retired: what the producer sold
-    to neighbours, as far as it was issued; the whole is dealt to buyers in proportion to what they
-    bought locally (R16).
+    from measured or calculated records of generator and grid meter, without a gap (R4), and only
+    what the generator's rated power allows in whole Wh, as the contract counts (R7). While one of
+    a producer's batteries is silent it is issued nothing, since what left the battery is unknown
+    (R25). Where a producer has several generators, each is issued its share of what all made.
+    Retired: what the producer sold to neighbours, as far as it was issued; the whole is dealt to
+    buyers in proportion to what they bought locally (R16).
     """
     made: dict[int, list[Accepted]] = {}
     stored_out = [0] * len(positions)
+    unsound: set[int] = set()
     silent = {meter: r.member for meter, r in registrations.items() if r.role is Role.STORAGE}
     for verdict in accepted:
         registration = registrations[verdict.record.meter]
         if registration.role is Role.STORAGE:
             stored_out[registration.member] += verdict.export_wh
             silent.pop(verdict.record.meter)
+        elif registration.role is Role.GRID:
+            if not _is_sound(verdict.record):
+                unsound.add(registration.member)
         elif _certifiable(verdict, registration):
             made.setdefault(registration.member, []).append(verdict)
 
-    unknown = frozenset(silent.values())
+    unknown = unsound.union(silent.values())
     certificates: list[Certificate] = []
     for member, generators in made.items():
         position = positions[member]
@@ -120,13 +126,21 @@ def certify(
 
 
 def _certifiable(verdict: Accepted, registration: Registration) -> bool:
-    record = verdict.record
+    energy_mwh = verdict.export_wh * MWH_PER_WH
     return (
         registration.role is Role.GENERATION
         and registration.source != NO_SOURCE
         and not registration.direct
         and not verdict.gap
-        and record.kind in CERTIFIABLE_KINDS
+        and _is_sound(verdict.record)
+        and within_capacity(energy_mwh, registration.rated_w, verdict.record.duration)
+    )
+
+
+def _is_sound(record: Record) -> bool:
+    """Measured or calculated, and nothing said against it; `Certificate.vy` asks the same."""
+    return (
+        record.kind in CERTIFIABLE_KINDS
         and bool(record.quality & CERTIFIABLE)
         and not record.quality & NOT_CERTIFIABLE
     )
