@@ -198,9 +198,9 @@ def test_no_digit_of_a_price_is_rounded_away() -> None:
     assert Currency().price("0.30000000000") == 30_000
 
 
-@pytest.mark.parametrize("text", ["-0.00001", "10000000.00001", "1e9"])
+@pytest.mark.parametrize("text", ["-0.00001", "10000.00001", "1e9"])
 def test_a_price_outside_every_market_is_refused(text: str) -> None:
-    with pytest.raises(NotANumber, match=r"outside 0 to 10000000\.00000"):
+    with pytest.raises(NotANumber, match=r"outside 0 to 10000\.00000"):
         Currency().price(text)
 
 
