@@ -12,6 +12,7 @@ from hashlib import sha256
 from commonwatt.audit.facts import SUPPLIER_LANE
 from commonwatt.chain.connection import Account, Connection, Receipt
 from commonwatt.chain.embedded import EmbeddedChain
+from commonwatt.chain.founding import deploy
 from commonwatt.chain.ledger import Ledger
 from commonwatt.node.plan import EURO, TARIFF
 from commonwatt.node.wiring import demonstration_account
@@ -145,7 +146,7 @@ class Closer:
 def found(chain: EmbeddedChain, members: int) -> tuple[Ledger, Account]:
     """A new community of so many members, its supplier's lane full; one account is everything."""
     account = demonstration_account("operator")
-    ledger = Ledger.deploy(
+    ledger = deploy(
         Connection.embedded(chain),
         issuer=account,
         operator=account.address_bytes,

@@ -12,6 +12,7 @@ from commonwatt.audit.facts import SUPPLIER_LANE, RegisteredMeter
 from commonwatt.chain.connection import Account, Connection, Receipt
 from commonwatt.chain.embedded import EmbeddedChain
 from commonwatt.chain.errors import TransactionReverted
+from commonwatt.chain.founding import deploy
 from commonwatt.chain.ledger import Ledger
 from commonwatt.chain.production import Production, TokenId
 from commonwatt.merkle import EMPTY_ROOT, Tree
@@ -130,7 +131,7 @@ class Ground:
         if beside and shared:
             at = beside.ledger.addresses
             same = {"token": at.token, "registry": at.registry, "certificate": at.certificate}
-        ledger = Ledger.deploy(
+        ledger = deploy(
             connection, issuer=cls.issuer, operator=cls.operator.address_bytes,
             supplier=cls.supplier.address_bytes, grid_operator=cls.grid.address_bytes, **same,
         )  # fmt: skip

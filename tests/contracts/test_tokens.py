@@ -9,7 +9,7 @@ from commonwatt.audit.facts import SUPPLIER_LANE
 from commonwatt.chain.abi import contract
 from commonwatt.chain.connection import Account
 from commonwatt.chain.encoding import keccak
-from commonwatt.chain.ledger import Ledger
+from commonwatt.chain.founding import deploy as found_community
 from contracts.ground import EURO, Ground, account
 from contracts.helpers import deploy
 
@@ -82,7 +82,7 @@ def odd(ground: Ground) -> Ground:
     """A community that settles in a token with habits; the payer has all of it."""
     connection = ground.ledger.connection
     token = deploy(connection, PAYER, "odd_token", encode(["uint256"], [BEHAVES]))
-    ledger = Ledger.deploy(
+    ledger = found_community(
         connection, issuer=ground.issuer, operator=ground.operator.address_bytes,
         supplier=PAYER.address_bytes, grid_operator=ground.grid.address_bytes,
         registry=ground.ledger.addresses.registry, token=token,

@@ -61,48 +61,6 @@ class Ledger:
                 )
                 raise ChainError(msg)
 
-    @classmethod
-    def deploy(
-        cls,
-        connection: Connection,
-        *,
-        issuer: Account,
-        operator: bytes,
-        supplier: bytes,
-        grid_operator: bytes,
-        token: bytes | None = None,
-        registry: bytes | None = None,
-        certificate: bytes | None = None,
-        currency: tuple[str, str, int] = ("Euro", "EUR", 8),
-    ) -> "Ledger":
-        """Create a community's contracts and found it.
-
-        Args:
-            connection: the chain.
-            issuer: sends everything; becomes issuer of a new registry and minter of a new token.
-            operator: account that runs the community.
-            supplier: account of the supplier's lane.
-            grid_operator: account of the grid operator's lane.
-            token: an ERC-20 to pay in; None makes a new one.
-            registry: one that is there, of the same issuer; None makes a new one.
-            certificate: the one of that registry; None makes a new one.
-            currency: name, symbol and decimals of a new token.
-        """
-
-        def made(name: str, *values: object) -> bytes:
-            receipt = connection.send(issuer, None, contract(name).creation(*values))
-            if receipt.contract_address is None:  # not seen; nodes always name it
-                raise ChainError(f"{name}: the chain did not say where it is; send it again")
-            return bytes.fromhex(receipt.contract_address[2:])
-
-        token = token or made("Euro", *currency)
-        registry = registry or made("Registry")
-        certificate = certificate or made("Certificate", registry)
-        settlement = made("Settlement", token, registry, supplier, grid_operator)
-        data = contract("Registry").data("found", settlement, operator)
-        connection.send(issuer, _text(registry), data)
-        return cls(connection, Addresses(registry, settlement, certificate, token))
-
     @property
     def ledger_id(self) -> bytes:
         """The 8 bytes in every record and statement that count here."""
