@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -53,17 +55,43 @@ def test_the_summary_for_a_person_ends_with_the_report(tmp_path: Path, street_fi
     assert "이웃" in page
 
 
-def test_a_second_run_without_out_replaces_the_first(tmp_path: Path, street_file: Path) -> None:
-    def run() -> Answer:
-        done = subprocess.run(
-            [sys.executable, "-m", "commonwatt.cli.main", "demo", "--homes", street_file, "--json"],
-            capture_output=True, text=True, cwd=tmp_path, check=False,
-        )  # fmt: skip
-        return Answer(done.returncode, done.stdout, done.stderr)
+def demo_of(street_file: Path) -> list[str]:
+    return [sys.executable, "-m", "commonwatt.cli.main", "demo", "--homes", str(street_file)]
 
-    first, second = run(), run()
+
+def run_in(folder: Path, street_file: Path) -> Answer:
+    command = [*demo_of(street_file), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_second_run_without_out_replaces_the_first_and_nothing_else(
+    tmp_path: Path, street_file: Path
+) -> None:
+    first = run_in(tmp_path, street_file)
+    thesis = tmp_path / "commonwatt-demo" / "thesis.txt"
+    thesis.write_text("years of work")
+    second = run_in(tmp_path, street_file)
     assert (first.code, second.code) == (0, 0), second.err
     assert first.json["root"] == second.json["root"]
+    assert thesis.read_text() == "years of work"
+
+
+def test_a_run_that_is_going_on_is_not_replaced(tmp_path: Path, street_file: Path) -> None:
+    journal = tmp_path / "commonwatt-demo" / "node" / "chain.sqlite"
+    with subprocess.Popen(
+        demo_of(street_file), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as going:
+        while not journal.exists() or not journal.stat().st_size:
+            time.sleep(0.01)
+        going.send_signal(signal.SIGSTOP)
+        second = run_in(tmp_path, street_file)
+        going.send_signal(signal.SIGCONT)
+        said, _ = going.communicate(timeout=60)
+    assert second.code == 2
+    assert "open in another process" in second.err
+    assert going.returncode == 0
+    assert b"audit                 ok" in said
 
 
 def test_records_in_another_order_in_another_process_give_the_same_roots(

@@ -15,8 +15,9 @@ from commonwatt.cli.main import DEMO_FOLDER
 from commonwatt.errors import InputError
 from commonwatt.node.demo import Demonstration, Outcome
 from commonwatt.node.errors import FolderUnusable
-from commonwatt.node.folder import PART_SUFFIX, write_whole
+from commonwatt.node.folder import PART_SUFFIX, PUBLISHED, write_whole
 from commonwatt.node.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
+from commonwatt.node.wiring import NODE_FOLDER, require_idle
 from commonwatt.quantity import decimal_text
 from commonwatt.web.report import render
 from commonwatt.web.run_report import report_data
@@ -119,7 +120,13 @@ def _require_free(folder: Path, *, is_default: bool) -> None:
 def _begin(plan: Plan, folder: Path) -> None:
     """Make the folder a run's, once everything that can be wrong with the input has been found."""
     if (folder / PLAN_FILE).is_file():
-        shutil.rmtree(folder)  # only ever the default directory's run before this one
+        # Only ever the default directory's run before this one; what else is in there stays.
+        require_idle(folder)
+        for name in (*PUBLISHED, NODE_FOLDER):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        # The plan goes last: without it, a crash in between would leave files that look foreign.
+        for name in (REPORT_FILE, SUMMARY_FILE, PLAN_FILE):
+            (folder / name).unlink(missing_ok=True)
     save_plan(plan, folder)
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from commonwatt.chain.connection import Account, Connection
 from commonwatt.chain.embedded import EmbeddedChain
+from commonwatt.chain.embedded.chain import CHAIN_ID
+from commonwatt.chain.embedded.journal import Journal
+from commonwatt.chain.errors import JournalError, JournalLocked
 from commonwatt.chain.ledger import Addresses, Ledger
 from commonwatt.errors import InputError
 from commonwatt.node.errors import FolderUnusable
@@ -56,6 +59,19 @@ def open_chain(url: str | None, folder: Path, clock: Callable[[], int] | None = 
     path = folder / NODE_FOLDER / CHAIN_FILE
     embedded = EmbeddedChain(path, clock=clock) if clock else EmbeddedChain(path)
     return OpenChain(Connection.embedded(embedded), "embedded", embedded)
+
+
+def require_idle(folder: Path) -> None:
+    """Raise `JournalLocked` while another process runs on a folder's embedded chain."""
+    path = folder / NODE_FOLDER / CHAIN_FILE
+    if not path.is_file():
+        return
+    try:
+        Journal(path, chain_id=CHAIN_ID).close()
+    except JournalLocked:
+        raise
+    except JournalError:
+        return  # damaged, but nobody's: it may be replaced
 
 
 def read_key(path: Path) -> Account:
