@@ -9,6 +9,11 @@ runs in child processes, so that no figure pays for another one's imports, memor
 | `recompute` | the audit alone, inside a process that has everything loaded (a child) |
 | `signatures` | batch verification against the bare curve operation (a child) |
 | `gas` | `close`, `claim` and `claim_run`, and the contracts' sizes (a child) |
+| `market` | auctions at all sizes beside their yardsticks, preference rounds, allocation keys |
+| `auctions`, `allocation` | one rule, one key (children) |
+| `books` | seeded books of orders |
+| `yardstick` | sort and sweep in plain Python |
+| `peer`, `in_pymarket` | pymarket on the same books, in an environment of its own (a child) |
 | `restart` | opening ten days' journal, after a clean close and after a kill |
 | `reopen`, `crash` | the restart itself, and the kill before it (children) |
 | `community` | communities on an embedded chain that close made-up intervals |

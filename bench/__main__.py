@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench import day, restart
+from bench import day, market, restart
 from bench.child import ChildFailed, module
 from bench.figure import Figure, Section, failed
 from bench.table import lines_of, machine
@@ -24,7 +24,7 @@ def main() -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    parser.add_argument("--quick", action="store_true", help="fewer runs, and no ten days")
+    parser.add_argument("--quick", action="store_true", help="fewer runs, no ten days, no pymarket")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="commonwatt-bench-") as folder:
         sections = [
@@ -51,6 +51,8 @@ def _measurements(folder: Path, *, quick: bool) -> list[Measurement]:
             lambda: msgspec.json.decode(module("signatures", *few).output, type=list[Section]),
         ),
         ("gas", lambda: msgspec.json.decode(module("gas").output, type=list[Section])),
+        ("auctions", lambda: market.measure_auctions(folder, quick=quick)),
+        ("allocation keys", lambda: market.measure_keys(quick=quick)),
     ]
     if not quick:
         taken.append(("restart", lambda: restart.measure(folder / "ten-days")))

@@ -13,6 +13,7 @@ from commonwatt.audit.facts import (
     RegisteredMeter,
 )
 from commonwatt.market.book import Limits, Tariff
+from commonwatt.market.settings import MarketSettings
 from commonwatt.meter.acceptance import Accepted, Gate, Refused, judge_batch
 from commonwatt.meter.keys import MeterKey
 from commonwatt.meter.record import NO_PREVIOUS, Record, SignedRecord
@@ -23,9 +24,11 @@ from commonwatt.statement.community import ChainAddress, Community
 from commonwatt.statement.leaves import day_salt_key
 from commonwatt.statement.publication import (
     CONSTITUTION_PATH,
+    MARKET_PATH,
     REGISTER_PATH,
     constitution_bytes,
     lines_of,
+    market_bytes,
     register_bytes,
 )
 
@@ -89,7 +92,7 @@ class Street:
     producers: int = 1
     roofs: int = 1
     batteries: int = 0
-    rule: str = "mid_market_rate"
+    market: MarketSettings = field(default_factory=MarketSettings)
     balance: int = 10 * EURO
     supplier: int = 1_000 * EURO
     start: Interval = MIDSUMMER_NOON
@@ -100,12 +103,9 @@ class Street:
     last_inputs: Inputs = field(init=False)
 
     def __post_init__(self) -> None:
-        self.grid = [SimulatedMeter(f"grid {n}", self.start.start) for n in range(self.members)]
-        roofs = self.producers * self.roofs
-        self.solar = [SimulatedMeter(f"solar {n}", self.start.start) for n in range(roofs)]
-        self.stores = [
-            SimulatedMeter(f"store {n}", self.start.start) for n in range(self.batteries)
-        ]
+        self.grid = [self._meter(f"grid {n}") for n in range(self.members)]
+        self.solar = [self._meter(f"solar {n}") for n in range(self.producers * self.roofs)]
+        self.stores = [self._meter(f"store {n}") for n in range(self.batteries)]
         registrations = [
             *(registration(meter, n, Role.GRID, NO_SOURCE) for n, meter in enumerate(self.grid)),
             *(
@@ -122,7 +122,7 @@ class Street:
             currency=Currency(),
             interval_s=self.start.duration,
             grace_s=60,
-            rule=self.rule,
+            market=self.market,
             accounts=tuple(sha256(b"account %d" % n).digest()[:20] for n in range(self.members)),
             registrations=tuple(registrations),
             supplier=b"U" * 20,
@@ -141,6 +141,9 @@ class Street:
         )
         self.found(self.community)
 
+    def _meter(self, name: str) -> SimulatedMeter:
+        return SimulatedMeter(name, self.start.start, duration=self.start.duration)
+
     def found(self, community: Community) -> None:
         """Begin with these members and meters, honest or not."""
         self.community = community
@@ -148,6 +151,7 @@ class Street:
         self.state = first_state(community)
         self.files[CONSTITUTION_PATH] = constitution_bytes(community)
         self.files[REGISTER_PATH] = register_bytes(community.registrations)
+        self.files[MARKET_PATH] = market_bytes(community.market)
 
     def move(self, lane: int, amount: int) -> None:
         """Pay into a lane, or with an amount below zero out of it; only its own account does."""
@@ -182,7 +186,12 @@ class Street:
             records.append(meter.measure(end, max(wh, 0) * 1000, max(-wh, 0) * 1000))
         return records
 
-    def inputs(self, records: Sequence[SignedRecord], limits: Sequence[Limits] = ()) -> Inputs:
+    def inputs(
+        self,
+        records: Sequence[SignedRecord],
+        limits: Sequence[Limits] = (),
+        shares: Sequence[int] = (),
+    ) -> Inputs:
         """The open interval's inputs from a batch of records."""
         gate = Gate(CHAIN.ledger, self.interval, self.interval.end)
         verdicts = judge_batch(records, self.community.by_meter, self.state.standings, gate)
@@ -192,15 +201,21 @@ class Street:
             accepted=tuple(v for v in verdicts if isinstance(v, Accepted)),
             refused=tuple(v for v in verdicts if isinstance(v, Refused)),
             limits=tuple(limits),
+            shares=tuple(shares),
             flows=len(self.flows),
             balances=tuple(self.balances),
             supplier=self.supplier_balance,
             salt_key=day_salt_key(b"secret", self.interval.start),
         )
 
-    def close(self, records: Sequence[SignedRecord], limits: Sequence[Limits] = ()) -> Statement:
+    def close(
+        self,
+        records: Sequence[SignedRecord],
+        limits: Sequence[Limits] = (),
+        shares: Sequence[int] = (),
+    ) -> Statement:
         """Close the open interval, publish it, and go on to the next."""
-        return self.conclude(self.inputs(records, limits))
+        return self.conclude(self.inputs(records, limits, shares))
 
     def conclude(self, inputs: Inputs) -> Statement:
         """Close on inputs that need not be honest."""
@@ -211,8 +226,9 @@ class Street:
         self.grid_balance += statement.settled.grid_in
         anchor, start = statement.header.anchor, self.interval.start
         transaction = sha256(b"transaction at %d" % start).digest()
+        duration, paid = self.interval.duration, self.interval.end + 60
         self.closes.append(
-            AnchoredClose(start, 900, anchor, transaction, len(self.closes), self.interval.end + 60)
+            AnchoredClose(start, duration, anchor, transaction, len(self.closes), paid)
         )
         for line in lines_of(self.community, inputs, statement, transaction):
             self.files[line.path] = self.files.get(line.path, b"") + line.text + b"\n"

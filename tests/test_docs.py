@@ -8,22 +8,42 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 
 import commonwatt
 from commonwatt.chain.abi import ARTEFACTS, CONTRACTS
 from commonwatt.cli.main import app
-from commonwatt.market.rules import RULES
+from commonwatt.market.auction import AUCTIONS, PRICE_RULES
+from commonwatt.market.book_answer import answer_of, clear_book
+from commonwatt.market.book_file import RULES as FILE_RULES
+from commonwatt.market.book_file import read_book
+from commonwatt.market.catalogue import CONTRACT, PREFERENCE, RULES
+from commonwatt.market.charter import charter_of
+from commonwatt.market.keys import KEYS
+from commonwatt.market.pool_file import price_document, share_document
+from commonwatt.market.price import PRICE_RULES as COMMUNITY_PRICES
+from commonwatt.market.settings import MarketSettings
 from commonwatt.meter.acceptance import Reason
+from commonwatt.quantity import Currency
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 SOURCE = Path(commonwatt.__file__).parent
 FRONT, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
-PAGES = sorted([FRONT, KOREAN, ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
+PAGES = sorted([FRONT, KOREAN, ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+MARKET = DOCS / "market.md"
+MECHANISMS = sorted((DOCS / "market").glob("*.md"))
+NAMED = sorted({*RULES, *AUCTIONS, *FILE_RULES, *COMMUNITY_PRICES, *KEYS})
+"""Every mechanism that can be chosen by a name."""
+AROUND = ("contracts", "grid_fees", "participation", "preferences")
+"""Those that go with a rule or a key."""
 PICTURES = sorted(path for kind in ("svg", "png") for path in DOCS.glob(f"*.{kind}"))
 PICTURE_BYTES_MAX = 300_000
 
@@ -115,12 +135,85 @@ def test_every_reason_to_refuse_a_record_is_explained_and_no_other() -> None:
     assert explained == {reason.name for reason in Reason}
 
 
-def test_every_clearing_rule_has_a_chapter_with_an_example() -> None:
-    page = text_of(DOCS / "market.md")
-    chapters = set(re.findall(r"^## `(\w+)`$", page, re.MULTILINE))
-    assert chapters == set(RULES)
-    for name in RULES:
-        assert f'clear("{name}"' in page
+def test_every_mechanism_has_a_page_and_no_other_is_there() -> None:
+    assert [page.stem for page in MECHANISMS] == sorted([*NAMED, *AROUND])
+
+
+@pytest.mark.parametrize("page", MECHANISMS, ids=names)
+def test_a_mechanism_is_told_in_plain_words_with_its_rule_example_source_and_gain(
+    page: Path,
+) -> None:
+    text = text_of(page)
+    title, *chapters = HEADING.findall(prose(page))
+    assert chapters == ["The rule", "Example", "Where it comes from", "Who gains", "Limits"]
+    assert title.endswith(f"`{page.stem}`") or page.stem in AROUND
+    assert "\n\nIn plain words: " in text[:200]
+    assert any(block.startswith(">>>") for block in blocks(page, "python"))
+    example = text.partition("## Example")[2].partition("## Where it comes from")[0]
+    assert page.stem in {*AROUND, "truthful"} or f'"{page.stem}"' in example
+
+
+@pytest.mark.parametrize("name", PRICE_RULES)
+def test_every_price_rule_of_the_auction_is_on_its_page(name: str) -> None:
+    assert f"| `{name}` " in text_of(DOCS / "market" / "uniform_price.md")
+
+
+def test_the_overview_has_every_mechanism_with_its_number_and_page() -> None:
+    rows = [line.split("|")[1:-1] for line in text_of(MARKET).splitlines() if "](market/" in line]
+    listed = {}
+    for row in rows:
+        [target] = LINK.findall(row[-1])
+        listed[Path(target).stem] = [cell.strip() for cell in row]
+    assert sorted(listed) == sorted(page.stem for page in MECHANISMS)
+    for name in NAMED:
+        assert listed[name][0] == f"`{name}`"
+    for name, rule in RULES.items():
+        needs = "limits" if rule.needs_limits else ("nothing", "a price")
+        assert listed[name][1] == str(rule.number)
+        assert listed[name][2] in needs
+    assert listed["preferences"][1] == str(PREFERENCE)
+    assert listed["contracts"][1] == str(CONTRACT)
+
+
+@pytest.mark.parametrize("number", range(len(blocks(MARKET, "toml"))))
+def test_settings_that_are_shown_can_be_read_and_found_a_community(number: int) -> None:
+    read = tomllib.loads(blocks(MARKET, "toml")[number])
+    settings = msgspec.convert(read, MarketSettings)
+    assert charter_of(settings, Currency(), members=3, interval_s=900).rule_name == read["rule"]
+
+
+def setting_names(part: type) -> Iterator[str]:
+    """The keys of a part of the settings, and of all parts in it."""
+    for field in msgspec.structs.fields(part):
+        yield field.encode_name
+        for inner in (field.type, *get_args(field.type)):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                yield from setting_names(inner)
+
+
+def test_every_setting_is_explained_and_no_other() -> None:
+    chapter = text_of(MARKET).partition("## Settings\n")[2].partition("\n## ")[0]
+    first, second = re.findall(r"(?:^\|.*\n)+", FENCE.sub("", chapter), re.MULTILINE)
+    at_the_top = [row.split("|")[1] for row in first.splitlines()[2:]]
+    in_tables = [row.split("|")[2] for row in second.splitlines()[2:]]
+    explained = set(re.findall(r"`(\w+)`", "".join([*at_the_top, *in_tables])))
+    assert explained == set(setting_names(MarketSettings))
+
+
+def documents() -> list[str]:
+    """The documents of the commands `market clear`, `share` and `price` that pages show."""
+    return list(chain.from_iterable(blocks(page, "json") for page in MECHANISMS))
+
+
+@pytest.mark.parametrize("text", documents())
+def test_a_document_that_is_shown_is_understood(text: str) -> None:
+    fields = json.loads(text).keys()
+    if "orders" in fields:
+        assert answer_of(clear_book(read_book(text.encode()))).volume_wh > 0
+    elif "members" in fields:
+        assert sum(share_document(text.encode())["allocated_wh"].values()) > 0
+    else:
+        assert price_document(text.encode(), Currency())["buy"] is not None
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)

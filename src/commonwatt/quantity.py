@@ -140,11 +140,11 @@ class Currency:
         >>> Currency().price("0.30")
         30000
         """
-        return UnitsPerWh(_scaled(text, self.decimals - 3, "a price per kWh", PRICE_PER_WH_MAX))
+        return UnitsPerWh(scaled(text, self.decimals - 3, "a price per kWh", PRICE_PER_WH_MAX))
 
     def amount(self, text: str) -> Units:
         """Whole units from a decimal string of the currency."""
-        return Units(_scaled(text, self.decimals, "an amount", 2**63 - 1))
+        return Units(scaled(text, self.decimals, "an amount", 2**63 - 1))
 
     def price_text(self, price: int) -> str:
         """A price as a decimal string per kWh.
@@ -167,7 +167,15 @@ class Currency:
         return decimal_text(units, self.decimals)
 
 
-def _scaled(text: str, places: int, what: str, limit: int) -> int:
+def scaled(text: str, places: int, what: str, limit: int) -> int:
+    """A decimal string as a whole count of 10**-places, from 0 to `limit`.
+
+    Raises:
+        NotANumber: for other texts, too many decimals, and what is outside; names `what` it is.
+
+    >>> scaled("0.5", 9, "a share", 10**9)
+    500000000
+    """
     try:
         value = Decimal(text)
         readable = value.is_finite() and len(text) <= NUMBER_TEXT_MAX

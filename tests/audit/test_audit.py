@@ -8,8 +8,7 @@ from commonwatt.audit.facts import Claim, Retirement
 from commonwatt.audit.published import NothingPublished
 from commonwatt.audit.recompute import audit
 from commonwatt.errors import InputError
-from commonwatt.market.book import Limits
-from commonwatt.statement.publication import CONSTITUTION_PATH, REGISTER_PATH
+from commonwatt.statement.publication import CONSTITUTION_PATH, MARKET_PATH, REGISTER_PATH
 from lived import DAYS, judged, lived_in
 from street import MemoryFiles, Street
 
@@ -81,17 +80,7 @@ def test_a_community_that_has_not_begun_passes() -> None:
     assert found.intervals == 0
 
 
-@pytest.mark.parametrize("rule", ["mid_market_rate", "uniform_price"])
-def test_every_rule_can_be_audited(rule: str) -> None:
-    street = Street(members=3, producers=1, rule=rule)
-    limits = [(20_000, 9_000), (18_000, 9_000), (17_000, 9_000)] if rule == "uniform_price" else ()
-    for _ in range(2):
-        batch = street.measure([0, 100, 300], [250, 0, 0], [250])
-        street.close(batch, [Limits(*pair) for pair in limits])
-    assert judged(street.files, street.facts()).verdict == "ok"
-
-
-@pytest.mark.parametrize("path", [CONSTITUTION_PATH, REGISTER_PATH])
+@pytest.mark.parametrize("path", [CONSTITUTION_PATH, REGISTER_PATH, MARKET_PATH])
 def test_without_its_constitution_there_is_nothing_to_audit(path: str) -> None:
     files = {name: text for name, text in STREET.files.items() if name != path}
     with pytest.raises(NothingPublished, match=f"{path} is missing"):

@@ -10,23 +10,71 @@ from hypothesis import strategies as st
 from commonwatt.audit.published import NothingPublished
 from commonwatt.audit.recompute import audit
 from commonwatt.market.book import Limits
-from commonwatt.statement.publication import CONSTITUTION_PATH
+from commonwatt.market.settings import (
+    ContractSettings,
+    GridSettings,
+    LevelSettings,
+    MarketSettings,
+    MemberSettings,
+    PairSettings,
+    StepSettings,
+    WindowSettings,
+)
+from commonwatt.statement.publication import CONSTITUTION_PATH, MARKET_PATH
 from effort import effort
 from street import MemoryFiles, Street
 
 DAY = "2016-06-21"
+INPUTS_PATH = f"audit/{DAY}.inputs.jsonl"
+LIMITS = (Limits(20_000, 9_000), Limits(20_000, 9_000))
+HALVES = ("0.5", "0.5")
+BY_BIDS = MarketSettings(
+    rule="pay_as_bid",
+    split="0.3",
+    building_level="building",
+    grid=GridSettings(
+        levels=(LevelSettings("building", fee="0.01"), LevelSettings("a", reduction_percent=57)),
+        windows=(WindowSettings("11:00", "13:00", factor_percent=80, weekdays=(1, 2)),),
+        rounded_to="0.0001",
+    ),
+    contracts=(
+        ContractSettings(0, 1, "0.1", f"{DAY}T00:00:00Z", "2017-01-01T00:00:00Z", volume_wh=10),
+        ContractSettings(0, 1, "0.2", f"{DAY}T00:00:00Z", "2017-01-01T00:00:00Z", share="0.1"),
+    ),
+    members=(
+        MemberSettings(0, place=("north", "one"), sells="green", participation_percent=90),
+        MemberSettings(
+            1, place=("north", "one"), partners=(0,), quality="green", premium="0.01",
+            takes_rest=False,
+        ),
+    ),
+)  # fmt: skip
+BY_KEYS = {
+    "organiser": MarketSettings(
+        key="organiser",
+        members=(MemberSettings(0, share="0.5"), MemberSettings(1, share="0.5", priority=2)),
+    ),
+    "pairs": MarketSettings(rule="fixed_price", price="0.15", key="pairs", pairs=(
+        PairSettings(0, 1, "0.5"), PairSettings(1, 0, "0.5"),
+    )),
+    "coefficients": MarketSettings(key="coefficients", coefficients=(
+        StepSettings("2016-01-01T00:00:00Z", HALVES), StepSettings(f"{DAY}T00:00:00Z", HALVES),
+    )),
+}  # fmt: skip
 
 
-def small_street() -> Street:
-    street = Street(members=2, producers=1, rule="uniform_price")
+def small_street(market: MarketSettings = BY_BIDS) -> Street:
+    street = Street(members=2, producers=1, market=market)
     batch = street.measure([0, 300], [300, 0], [300])
     forged = batch[0]._replace(signature=batch[1].signature)
-    street.close([*batch, forged], [Limits(20_000, 9_000), Limits(20_000, 9_000)])
+    shares = [5 * 10**8] * 2 if market.key == "organiser" else []
+    street.close([*batch, forged], LIMITS if market is BY_BIDS else (), shares)
     return street
 
 
-STREET = small_street()
-FACTS = STREET.facts()
+STREETS = {"bids": small_street()} | {key: small_street(BY_KEYS[key]) for key in BY_KEYS}
+STREET = STREETS["bids"]
+FACTS = {name: street.facts() for name, street in STREETS.items()}
 STRANGE = [
     None,
     True,
@@ -81,55 +129,70 @@ def put(value: object, path: tuple, strange: object) -> object:
     return copy
 
 
-def line_places() -> list[tuple[str, int, tuple]]:
+WHOLE_FILES = (CONSTITUTION_PATH, MARKET_PATH)
+"""Files that are one JSON value on many lines."""
+Place = tuple[str, str, int, tuple]
+"""A street, a file of it, a line, and the way to a value in it."""
+
+
+def line_places() -> list[Place]:
     """One line of each shape in each file, and every place in it."""
-    found = []
-    for name, content in sorted(STREET.files.items()):
-        lines = [content] if name == CONSTITUTION_PATH else content.splitlines()
-        shapes: set[tuple] = set()
-        for number, line in enumerate(lines):
-            entry = json.loads(line)
-            shape = tuple(entry)
-            if shape not in shapes:
-                shapes.add(shape)
-                found += [(name, number, path) for path in places(entry)]
+    found: list[Place] = []
+    for street in STREETS:
+        for name, content in sorted(STREETS[street].files.items()):
+            # The other streets are there for what their settings and inputs have besides.
+            if street != "bids" and name not in (MARKET_PATH, INPUTS_PATH):
+                continue
+            lines = [content] if name in WHOLE_FILES else content.splitlines()
+            shapes: set[tuple] = set()
+            for number, line in enumerate(lines if street == "bids" else lines[:1]):
+                entry = json.loads(line)
+                shape = tuple(entry)
+                if shape not in shapes:
+                    shapes.add(shape)
+                    found += [(street, name, number, path) for path in places(entry)]
     return found
 
 
-def with_value(name: str, number: int, path: tuple, strange: object) -> dict[str, bytes]:
-    content = STREET.files[name]
-    if name == CONSTITUTION_PATH:
-        changed = json.dumps(put(json.loads(content), path, strange), indent=2)
-        return {**STREET.files, name: changed.encode() + b"\n"}
-    lines = content.splitlines()
+def with_value(place: Place, strange: object) -> dict[str, bytes]:
+    street, name, number, path = place
+    files = STREETS[street].files
+    if name in WHOLE_FILES:
+        changed = json.dumps(put(json.loads(files[name]), path, strange), indent=2)
+        return {**files, name: changed.encode() + b"\n"}
+    lines = files[name].splitlines()
     changed = json.dumps(
         put(json.loads(lines[number]), path, strange),
         separators=(",", ":"),
         ensure_ascii=False,
     )
     lines[number] = changed.encode(errors="surrogatepass")
-    return {**STREET.files, name: b"\n".join(lines) + b"\n"}
+    return {**files, name: b"\n".join(lines) + b"\n"}
 
 
-def answer(files: dict[str, bytes]) -> str | None:
+def answer(files: dict[str, bytes], street: str = "bids") -> str | None:
     try:
-        found = audit(MemoryFiles(files), FACTS)
+        found = audit(MemoryFiles(files), FACTS[street])
     except NothingPublished as nothing:
         return str(nothing)
     if found.difference is not None:
         assert found.place
         assert found.difference.startswith(found.place)
+        assert "\n" not in found.difference
     return found.difference
 
 
 @pytest.mark.parametrize(
-    "place", line_places(), ids=lambda place: f"{place[0]} {'.'.join(map(str, place[2]))}"
+    "place",
+    line_places(),
+    ids=lambda place: f"{' '.join(place[:2])} {'.'.join(map(str, place[3]))}",
 )
-def test_a_strange_value_is_a_difference_and_never_a_crash(place: tuple[str, int, tuple]) -> None:
+def test_a_strange_value_is_a_difference_and_never_a_crash(place: Place) -> None:
+    street = place[0]
     for strange in STRANGE:
-        files = with_value(*place, strange)
-        if files != STREET.files:
-            assert answer(files) is not None, strange
+        files = with_value(place, strange)
+        if files != STREETS[street].files:
+            assert answer(files, street) is not None, strange
 
 
 @pytest.mark.parametrize("name", sorted(STREET.files))
@@ -169,5 +232,7 @@ def test_any_bytes_anywhere_are_a_difference_and_never_a_crash(data: st.DataObje
     assert (verdict is None) == (changed == content)
 
 
-def test_the_untouched_street_is_none_of_these() -> None:
-    assert answer(STREET.files) is None
+@pytest.mark.parametrize("street", STREETS)
+def test_the_untouched_streets_are_none_of_these(street: str) -> None:
+    assert STREETS[street].files[f"audit/{DAY}.leaves.jsonl"].count(b'"trades"') > 0
+    assert answer(STREETS[street].files, street) is None

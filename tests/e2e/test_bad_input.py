@@ -78,6 +78,10 @@ def test_a_missing_file_a_folder_and_a_false_gzip_are_named(tmp_path: Path) -> N
     [
         (["--scenario", "metropolis"], ["metropolis", "village"]),
         (["--rule", "barter"], ["barter", "mid_market_rate"]),
+        (["--rule", "fixed_price"], ["fixed_price needs a price"]),
+        (["--rule", "hourly_minimum"], ["900 s", "3600 s"]),
+        (["--rule", "static", "--market", "m.toml"], ["--rule", "--market", "two rules"]),
+        (["--market", "nowhere.toml"], ["nowhere.toml", "cannot be read"]),
         (["--days", "0"], ["--days 0"]),
         (["--days", "two"], ["two"]),
         (["--days", "9999"], ["9999"]),
@@ -87,6 +91,7 @@ def test_a_missing_file_a_folder_and_a_false_gzip_are_named(tmp_path: Path) -> N
         (["--key", "/tmp/key"], ["--chain"]),
         (["--resume", "/nowhere/at/all"], ["/nowhere/at/all"]),
         (["--resume", "/nowhere", "--rule", "uniform_price"], ["--resume"]),
+        (["--resume", "/nowhere", "--market", "m.toml"], ["--resume"]),
         (["--homes", "homes.csv", "--scenario", "town"], ["--homes", "--scenario"]),
         (["--colour", "green"], ["--colour"]),
     ],

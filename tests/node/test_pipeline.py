@@ -1,6 +1,5 @@
 """The pipeline over a real database and a chain that can be made to fail at any call."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,10 @@ from commonwatt.meter.acceptance import Accepted, Duplicate, Reason, Refused
 from commonwatt.node.database import Database
 from commonwatt.node.errors import DatabaseUnusable, LanesRestless
 from commonwatt.node.folder import FolderFiles, Publisher
-from commonwatt.node.pipeline import LaneFunds, Node, Payment, Terms
+from commonwatt.node.pipeline import Node, Terms
 from commonwatt.quantity import Interval
-from commonwatt.statement.close import LANE_BIAS, LANE_BITS, LANES_PER_WORD
-from commonwatt.statement.header import Header, anchor_of
+from commonwatt.statement.header import Header
+from node.lanes import LanesInMemory, energy_of, node_over
 from street import EURO, TARIFF, Street
 
 TERMS = Terms(TARIFF)
@@ -24,50 +23,6 @@ INTERVALS = 5
 
 class Crash(Exception):
     """The process dies here."""
-
-
-class LanesInMemory:
-    """A chain's lanes, as the contract keeps them."""
-
-    def __init__(self, members: int, balance: int) -> None:
-        self.balances = [balance] * members
-        self.supplier, self.grid, self.flows = 1_000 * EURO, 0, members + 1
-        self.closed: dict[int, tuple[bytes, Payment]] = {}
-        self.before_pay: Callable[[], None] = lambda: None
-
-    def funds(self) -> LaneFunds:
-        return LaneFunds(self.flows, tuple(self.balances), self.supplier, self.grid)
-
-    def withdraw(self, member: int) -> None:
-        self.balances[member] = 0
-        self.flows += 1
-
-    def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment | None:
-        self.before_pay()
-        said = Header.decode(header)
-        assert said.start not in self.closed, "settlement: interval already closed"
-        after = [b + d for b, d in zip(self.balances, _unpacked(deltas), strict=False)]
-        if min(after) < 0:
-            return None
-        self.balances = after
-        self.supplier += said.supplier_in - said.supplier_out
-        self.grid += said.grid_in
-        payment = Payment(anchor_of(header)[::-1], 100_000)
-        self.closed[said.start] = anchor_of(header), payment
-        return payment
-
-    def paid(self, start: int, anchor: bytes) -> Payment | None:
-        if start not in self.closed:
-            return None
-        assert self.closed[start][0] == anchor
-        return self.closed[start][1]
-
-
-def _unpacked(deltas: Sequence[bytes]) -> list[int]:
-    mask = 2**LANE_BITS - 1
-    words = [int.from_bytes(word) for word in deltas]
-    lanes = [w >> LANE_BITS * at & mask for w in words for at in range(LANES_PER_WORD)]
-    return [lane - LANE_BIAS for lane in lanes]
 
 
 class Failing:
@@ -92,27 +47,6 @@ class Failing:
             return answer
 
         return counted
-
-
-def node_over(
-    street: Street,
-    folder: Path,
-    lanes: object,
-    database: object,
-    publisher: object | None = None,
-) -> Node:
-    return Node(
-        street.community,
-        b"secret",
-        database=database,  # type: ignore[arg-type]
-        treasury=lanes,  # type: ignore[arg-type]
-        publisher=publisher or Publisher(folder),  # type: ignore[arg-type]
-        now=lambda: street.start.end + 3_600 * 24,
-    )
-
-
-def energy_of(index: int) -> tuple[list[int], list[int], list[int]]:
-    return [0, 300 + index, 500], [700, 0, 0], [800 + index]
 
 
 def batches(street: Street) -> list[list]:

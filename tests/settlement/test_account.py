@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from commonwatt.errors import InvariantBroken
 from commonwatt.market.book import Book, Clearing, Limits, Tariff, Trade
-from commonwatt.market.rules import RULES, clear
+from commonwatt.market.charter import charter_of
+from commonwatt.market.clearing import clear, tariff_at
 from commonwatt.settlement.account import (
     LANE_MAX,
     LAWS,
@@ -20,10 +21,12 @@ from commonwatt.settlement.account import (
 )
 from commonwatt.settlement.energy import MemberEnergy
 from effort import effort
+from markets import CHOICES, EURO, NOON, Choice, rich_settings
 
 TARIFF = Tariff(retail=24_000, feed_in=8_000, fee_local=3_000, fee_supplier=8_000)
 MIDDLE = 16_000
 RICH = 10**12
+USUAL = Choice("mid_market_rate", None).charter(3)
 
 watt_hours = st.one_of(st.just(0), st.integers(0, 50), st.integers(0, 9_000))
 lanes = st.one_of(
@@ -66,20 +69,22 @@ def book_of(energies: list[MemberEnergy], balances: tuple[int, ...], limits=()) 
 @st.composite
 def intervals(draw: st.DrawFn):
     """Energies, their clearing, the tariff and the funds before."""
-    size = draw(st.integers(1, 8))
+    size = draw(st.integers(2, 8))
     each = {"min_size": size, "max_size": size}
     energies = draw(st.lists(member_energies(), **each))
-    tariff = draw(tariffs())
+    full = draw(tariffs())
     funds = Funds(
         tuple(draw(st.lists(lanes, **each))),
         tuple(draw(st.lists(debts, **each))),
         draw(wide),
         draw(wide),
     )
-    rule = draw(st.sampled_from(sorted(RULES)))
+    choice = draw(st.sampled_from(CHOICES))
+    settings = draw(st.just(choice.settings()) | rich_settings(choice, size))
+    charter = charter_of(settings, EURO, size, choice.interval_s)
     limits = draw(st.lists(st.builds(Limits, prices, prices), **each))
-    book = book_of(energies, funds.balances, limits if RULES[rule].needs_limits else ())
-    return energies, clear(rule, book, tariff), tariff, funds
+    book = book_of(energies, funds.balances, limits if charter.rule.needs_limits else ())
+    return energies, clear(charter, book, full, NOON), tariff_at(charter, full, NOON), funds
 
 
 @given(intervals())
@@ -133,9 +138,8 @@ def test_every_bill_is_the_sum_of_its_parts(interval) -> None:
         assert position.sold_supplier_wh == rest_out >= 0
         assert position.supplier_cost == rest_in * tariff.retail
         assert position.supplier_income == rest_out * tariff.feed_in
-        assert position.fee == (
-            position.bought_local_wh * tariff.fee_local + rest_in * tariff.fee_supplier
-        )
+        local_fee = sum(trade.wh * trade.fee for trade in buys)
+        assert position.fee == local_fee + rest_in * tariff.fee_supplier
         moved = position.balance_before - position.balance_after
         owed = position.arrears_after - position.arrears_before
         assert position.bill == moved + owed
@@ -148,7 +152,7 @@ def test_the_grid_operator_gets_its_fees_or_is_owed_them(interval) -> None:
     settled = settle(energies, clearing, tariff, funds)
     fees = sum(position.fee for position in settled.positions)
     assert settled.grid_in + settled.grid_arrears == fees + funds.grid_arrears
-    local = sum(trade.wh for trade in clearing.trades) * tariff.fee_local
+    local = sum(trade.wh * trade.fee for trade in clearing.trades)
     assert settled.grid_in >= local
 
 
@@ -195,7 +199,7 @@ def test_over_many_intervals_bills_add_up_to_lanes_and_debts(days, balances, sup
     funds = start = Funds(tuple(balances), (0, 0, 0), supplier)
     bills, fees, grid = [0, 0, 0], 0, 0
     for energies in days:
-        clearing = clear("mid_market_rate", book_of(energies, funds.balances), tariff)
+        clearing = clear(USUAL, book_of(energies, funds.balances), tariff, NOON)
         settled = settle(energies, clearing, tariff, funds)
         for position in settled.positions:
             assert position.balance_before == funds.balances[position.member]
@@ -221,7 +225,8 @@ def one_interval(
     *energies: MemberEnergy, balances: tuple[int, ...], supplier: int = RICH, **more: object
 ) -> Settled:
     arrears = more.pop("arrears", (0,) * len(energies))
-    clearing = clear("mid_market_rate", book_of(list(energies), balances), TARIFF)
+    charter = Choice("mid_market_rate", None).charter(len(energies))
+    clearing = clear(charter, book_of(list(energies), balances), TARIFF, NOON)
     return settle(energies, clearing, TARIFF, Funds(balances, arrears, supplier, **more))
 
 
@@ -232,6 +237,16 @@ def test_a_neighbour_pays_the_producer_and_the_grid_operator() -> None:
     assert neighbour.delta == -100 * (MIDDLE + 3_000)
     assert settled.grid_in == 100 * 3_000
     assert (settled.supplier_in, settled.supplier_out) == (0, 0)
+
+
+def test_each_trade_pays_its_own_grid_fee_and_the_supplier_the_tariffs() -> None:
+    energies = [MemberEnergy(0, 100), MemberEnergy(60, 0), MemberEnergy(70, 0)]
+    trades = (Trade(0, 1, 60, MIDDLE, 500, 1), Trade(0, 2, 40, 9_000, 8_000, 101))
+    clearing = Clearing("by hand", MIDDLE, trades)
+    settled = settle(energies, clearing, TARIFF, Funds((0, RICH, RICH), (0, 0, 0), RICH))
+    assert [position.fee for position in settled.positions] == [0, 60 * 500, 70 * 8_000]
+    assert [position.local_cost for position in settled.positions] == [0, 60 * MIDDLE, 40 * 9_000]
+    assert settled.grid_in == 60 * 500 + 70 * 8_000
 
 
 def test_a_poor_member_buys_locally_what_it_can_pay_and_owes_the_supplier_the_rest() -> None:
@@ -322,14 +337,15 @@ def test_a_gap_is_settled_with_the_supplier_alone() -> None:
 
 def test_a_trade_beyond_a_lane_is_stopped_before_anything_is_written() -> None:
     energies = [MemberEnergy(0, 10), MemberEnergy(10, 0)]
-    clearing = Clearing("by hand", MIDDLE, (Trade(0, 1, 10, MIDDLE),))
-    with pytest.raises(InvariantBroken, match="local trades are paid in full"):
-        settle(energies, clearing, TARIFF, Funds((0, 10 * MIDDLE), (0, 0), 0))
+    clearing = Clearing("by hand", MIDDLE, (Trade(0, 1, 10, MIDDLE, 3_000, 1),))
+    for purse in (10 * MIDDLE, 10 * (MIDDLE + 3_000) - 1):
+        with pytest.raises(InvariantBroken, match="local trades are paid in full"):
+            settle(energies, clearing, TARIFF, Funds((0, purse), (0, 0), 0))
 
 
 def test_a_trade_of_energy_that_was_not_there_is_stopped() -> None:
     energies = [MemberEnergy(0, 9), MemberEnergy(10, 0)]
-    clearing = Clearing("by hand", MIDDLE, (Trade(0, 1, 10, MIDDLE),))
+    clearing = Clearing("by hand", MIDDLE, (Trade(0, 1, 10, MIDDLE, 3_000, 1),))
     with pytest.raises(InvariantBroken, match="no part below zero"):
         settle(energies, clearing, TARIFF, Funds((0, RICH), (0, 0), 0))
 

@@ -8,15 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.errors import InvariantBroken
-from commonwatt.market.book import Limits
+from commonwatt.market.book import Limits, Trade
+from commonwatt.market.catalogue import CONTRACT, RULES
+from commonwatt.market.settings import (
+    ContractSettings,
+    GridSettings,
+    LevelSettings,
+    MarketSettings,
+    MemberSettings,
+    WindowSettings,
+    settings_named,
+)
 from commonwatt.meter.acceptance import Reason, Refused
 from commonwatt.meter.record import SignedRecord
+from commonwatt.quantity import Interval
 from commonwatt.settlement.account import LANE_MAX
 from commonwatt.statement.close import close, inputs_hash, packed_deltas
 from commonwatt.statement.header import Header, SectionRoot
 from commonwatt.statement.leaves import PositionLeaf, Section, TradeLeaf, party, salt_of
 from commonwatt.statement.publication import lines_of
 from effort import effort
+from markets import CHOICES, NOON, Choice
 from street import TARIFF, Street
 
 PRODUCER = 0
@@ -37,7 +49,7 @@ def lanes_of(words: tuple[bytes, ...], members: int) -> list[int]:
 
 
 def noon(rule: str = "mid_market_rate") -> tuple[Street, list[SignedRecord]]:
-    street = Street(members=4, producers=2, rule=rule)
+    street = Street(members=4, producers=2, market=settings_named(rule))
     return street, street.measure([0, 0, 300, 500], [1_000, 200, 0, 0], made=[900, 200])
 
 
@@ -189,6 +201,87 @@ def test_the_call_auction_closes_like_any_other_rule() -> None:
     assert {trade.seller for trade in statement.trades} == {PRODUCER}
 
 
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_every_rule_and_key_closes(choice: Choice) -> None:
+    start = Interval(NOON, choice.interval_s)
+    street = Street(members=4, producers=2, market=choice.settings(), start=start)
+    batch = street.measure([0, 0, 300, 500], [1_000, 200, 0, 0], made=[900, 200])
+    limits = [Limits(20_000, 9_000), Limits(20_000, 15_000), Limits(24_000, 0), Limits(23_000, 0)]
+    statement = street.close(batch, limits if choice.key is None else ())
+    header = statement.header
+    assert header.rule == RULES[choice.rule].number
+    assert header.local_wh == sum(trade.wh for trade in statement.trades) > 0
+    leaves = [TradeLeaf.decode(leaf) for leaf in statement.sections[Section.TRADES]]
+    assert [leaf[2:] for leaf in leaves] == [trade[2:] for trade in statement.trades]
+    paid = sum(trade.wh * trade.price for trade in statement.trades)
+    assert header.local_price == paid // header.local_wh
+    assert {leaf.rule for leaf in leaves} == {header.rule}
+    assert {leaf.fee for leaf in leaves} == {TARIFF.fee_local}
+
+
+GRID = GridSettings(
+    levels=(LevelSettings("building", fee="0.01"),),
+    windows=(WindowSettings("12:00", "12:15", factor_percent=50),),
+)
+SHARED = MarketSettings(
+    key="organiser",
+    grid=GRID,
+    contracts=(
+        ContractSettings(
+            0, 3, "0.1", "2016-06-21T12:00:00Z", "2016-06-21T12:15:00Z", volume_wh=120
+        ),
+    ),
+    members=tuple(
+        MemberSettings(n, place=(place,), share=share)
+        for n, (place, share) in enumerate(
+            [("here", None), ("there", None), ("here", "0.1"), ("there", "0.2")]
+        )
+    ),
+)
+
+
+def rich_noon() -> tuple[Street, list[SignedRecord]]:
+    street = Street(members=4, producers=2, market=SHARED)
+    return street, street.measure([0, 0, 300, 500], [1_000, 200, 0, 0], made=[900, 200])
+
+
+def test_a_header_has_the_suppliers_grid_fee_of_its_hour() -> None:
+    street, batch = rich_noon()
+    first = street.close(batch)
+    second = street.close(street.measure([0, 0, 300, 500], [1_000, 200, 0, 0], made=[900, 200]))
+    assert (first.header.fee_supplier, second.header.fee_supplier) == (4_000, 8_000)
+    position = first.settled.positions[2]
+    local = sum(trade.wh * trade.fee for trade in first.trades if trade.buyer == 2)
+    assert position.bought_supplier_wh > 0
+    assert position.fee == local + position.bought_supplier_wh * 4_000
+    assert {trade.fee for trade in first.trades} == {500, 4_000}
+    assert {trade.fee for trade in second.trades} == {1_000, 8_000}
+
+
+def test_a_contract_is_in_the_statement_of_its_interval_and_in_no_other() -> None:
+    street, batch = rich_noon()
+    first = street.close(batch)
+    assert [trade for trade in first.trades if trade.rule == CONTRACT] == [
+        Trade(0, 3, 120, 10_000, 4_000, CONTRACT)
+    ]
+    second = street.close(street.measure([0, 0, 300, 500], [1_000, 200, 0, 0], made=[900, 200]))
+    assert {trade.rule for trade in second.trades} == {1}
+    # The mean over contract and rule is what the header calls the local price.
+    paid = sum(trade.wh * trade.price for trade in first.trades)
+    assert first.header.local_price == paid // first.header.local_wh < second.header.local_price
+
+
+def test_shares_an_organiser_names_for_an_interval_hold_in_it_alone() -> None:
+    street, batch = rich_noon()
+    named = street.close(batch, shares=(0, 0, 2 * 10**8, 10**8))
+    usual = street.close(street.measure([0, 0, 300, 500], [1_000, 200, 0, 0], made=[900, 200]))
+    by_rule = [
+        [sum(t.wh for t in statement.trades if (t.buyer, t.rule) == (n, 1)) for n in (2, 3)]
+        for statement in (named, usual)
+    ]
+    assert by_rule == [[(1_200 - 120) // 5, (1_200 - 120) // 10], [120, 240]]
+
+
 def test_a_community_of_one_has_nobody_to_trade_with() -> None:
     street = Street(members=1, producers=1)
     statement = street.close(street.measure([0], [400], [400]))
@@ -247,6 +340,17 @@ def test_the_hash_of_the_inputs_holds_constitution_limits_and_the_suppliers_fund
         inputs_hash(street.constitution, replace(inputs, limits=(Limits(1, 2), Limits(0, 0)))),
     }
     assert len(found) == 6
+
+
+def test_the_hash_of_the_inputs_holds_shares_and_the_whole_grids_fee() -> None:
+    street, batch = rich_noon()
+    inputs = street.inputs(batch)
+    variants = [(), (0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0), (1, 0, 0, 0), (0, 0, 0)]
+    found = {inputs_hash(street.constitution, replace(inputs, shares=named)) for named in variants}
+    # Half of it, rounded down, is the same: the header alone would not tell.
+    tariff = replace(inputs.tariff, fee_supplier=inputs.tariff.fee_supplier + 1)
+    found.add(inputs_hash(street.constitution, replace(inputs, tariff=tariff)))
+    assert len(found) == len(variants) + 1
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.market.book import Trade
+from commonwatt.market.catalogue import CONTRACT
 from commonwatt.meter.record import SignedRecord
 from commonwatt.settlement.account import Position
 from commonwatt.statement.leaves import (
@@ -69,18 +70,34 @@ def test_bytes_of_another_length_are_no_position(length: int) -> None:
         PositionLeaf.decode(bytes(length))
 
 
-@given(st.lists(salts, min_size=2, max_size=6, unique=True), u64, u64, st.data())
-def test_a_trade_is_read_as_it_was_written(salts, wh, price, data) -> None:
+@given(st.lists(salts, min_size=2, max_size=6, unique=True), u64, u64, u64, st.data())
+def test_a_trade_is_read_as_it_was_written(salts, wh, price, fee, data) -> None:
     member = st.integers(0, len(salts) - 1)
-    trade = Trade(data.draw(member), data.draw(member), wh, price)
-    leaf = TradeLeaf.decode(trade_leaf(trade, salts, 2))
+    rule = data.draw(st.integers(0, 255))
+    trade = Trade(data.draw(member), data.draw(member), wh, price, fee, rule)
+    leaf = TradeLeaf.decode(trade_leaf(trade, salts))
     assert leaf == (
         party(salts[trade.seller], trade.seller),
         party(salts[trade.buyer], trade.buyer),
         wh,
         price,
-        2,
+        fee,
+        rule,
     )
+
+
+def test_a_trade_leaf_is_laid_out_to_the_byte() -> None:
+    own, other = b"o" * 32, b"p" * 32
+    expected = party(own, 0) + party(other, 1)
+    for number in (400, 16_000, 3_440):
+        expected += number.to_bytes(8)
+    assert trade_leaf(Trade(0, 1, 400, 16_000, 3_440, CONTRACT), [own, other]) == expected + b"e"
+
+
+@pytest.mark.parametrize("length", [0, 88, 90])
+def test_bytes_of_another_length_are_no_trade(length: int) -> None:
+    with pytest.raises(struct.error):
+        TradeLeaf.decode(bytes(length))
 
 
 def test_a_party_is_recognised_by_whoever_has_its_salt_and_by_nobody_else() -> None:

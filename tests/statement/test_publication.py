@@ -7,18 +7,21 @@ from hashlib import sha256
 import msgspec
 import pytest
 
+from commonwatt.market.settings import MarketSettings
 from commonwatt.meter.record import Record
 from commonwatt.quantity import Interval
 from commonwatt.statement.header import Header
 from commonwatt.statement.leaves import Section, TradeLeaf, party, salt_of
 from commonwatt.statement.publication import (
     CONSTITUTION_PATH,
+    MARKET_PATH,
     REGISTER_PATH,
     Constitution,
     RegisterLine,
     community_of,
     constitution_bytes,
     day_of,
+    market_bytes,
     member_folder,
     paths_of,
     register_bytes,
@@ -57,23 +60,31 @@ def test_a_community_is_read_as_it_was_written() -> None:
         msgspec.json.decode(line, type=RegisterLine)
         for line in STREET.files[REGISTER_PATH].splitlines()
     ]
-    again = community_of(constitution, register)
+    market = msgspec.json.decode(STREET.files[MARKET_PATH], type=MarketSettings)
+    again = community_of(constitution, register, market)
     assert again == STREET.community
     assert constitution_bytes(again) == STREET.files[CONSTITUTION_PATH]
     assert register_bytes(again.registrations) == STREET.files[REGISTER_PATH]
+    assert market_bytes(again.market) == STREET.files[MARKET_PATH]
     assert again.roll == STREET.community.roll
 
 
-def test_the_constitution_names_the_register_and_every_account() -> None:
+def test_the_constitution_names_register_market_and_every_account() -> None:
     constitution = json.loads(STREET.files[CONSTITUTION_PATH])
     assert constitution["register"] == sha256(STREET.files[REGISTER_PATH]).hexdigest()
+    assert constitution["market"] == sha256(STREET.files[MARKET_PATH]).hexdigest()
+    assert constitution["rule"] == STREET.community.market.rule
     assert constitution["accounts"] == [a.hex() for a in STREET.community.accounts]
     assert constitution["chain_id"] == CHAIN.chain_id
     assert constitution["settlement"] == CHAIN.settlement.hex()
 
 
 def test_the_statements_call_for_these_files_and_no_others() -> None:
-    assert set(STREET.files) == paths_of(DAY, MEMBERS) | {CONSTITUTION_PATH, REGISTER_PATH}
+    assert set(STREET.files) == paths_of(DAY, MEMBERS) | {
+        CONSTITUTION_PATH,
+        REGISTER_PATH,
+        MARKET_PATH,
+    }
 
 
 def test_a_day_ends_at_midnight_utc() -> None:
@@ -254,6 +265,6 @@ def test_an_auditor_of_one_day_can_name_every_party() -> None:
 def test_every_line_is_one_line_of_json_without_blanks() -> None:
     for path, content in STREET.files.items():
         assert content.endswith(b"\n")
-        if path != CONSTITUTION_PATH:
+        if path not in (CONSTITUTION_PATH, MARKET_PATH):
             for line in content.splitlines():
                 assert msgspec.json.encode(json.loads(line)) == line

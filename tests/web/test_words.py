@@ -11,6 +11,8 @@ from commonwatt.web import report
 from commonwatt.web.report.exact import MINUS
 from commonwatt.web.report.phrases import Phrases
 from commonwatt.web.report.words import LANGUAGES, WORDS, Language
+from commonwatt.web.rule_words import rule_in_words
+from markets import CHOICES, Choice
 
 FREE_BLANKS = {"interval", "per"}
 """One language may need these where the other does not: `hour` against `15분 구간`."""
@@ -91,3 +93,13 @@ def test_waits_are_told_in_the_unit_people_would_use() -> None:
 
 def test_an_offset_west_of_greenwich_has_a_minus() -> None:
     assert Phrases("en", 900, -12_600).offset() == f"{MINUS}03:30"
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_every_rule_and_key_is_told_in_both_languages(choice: Choice) -> None:
+    told = rule_in_words(choice.rule, choice.key)
+    assert re.search(r"[\uac00-\ud7a3]", told.ko)
+    assert not re.search(r"[\uac00-\ud7a3]", told.en)
+    alone = rule_in_words(choice.rule, None)
+    assert told.en.startswith(alone.en)
+    assert told.ko.startswith(alone.ko)

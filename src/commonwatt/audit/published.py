@@ -7,10 +7,13 @@ import msgspec
 
 from commonwatt.audit.difference import Difference
 from commonwatt.errors import InputError
+from commonwatt.market.settings import MarketSettings
 from commonwatt.meter.record import SignedRecord
 from commonwatt.statement.community import Community
 from commonwatt.statement.publication import (
+    CONSTITUTION_FORMAT,
     CONSTITUTION_PATH,
+    MARKET_PATH,
     REGISTER_PATH,
     Constitution,
     IntervalLine,
@@ -19,6 +22,7 @@ from commonwatt.statement.publication import (
     RegisterLine,
     community_of,
     constitution_bytes,
+    market_bytes,
     register_bytes,
 )
 
@@ -48,32 +52,34 @@ def decode(kind: type[_T], text: bytes, place: str) -> _T:
 
 
 def read_community(files: Files) -> Community:
-    """The constitution and the register, each written again and compared.
+    """The constitution, the register and the market settings, each written again and compared.
 
     Raises:
-        NothingPublished: where either file is missing.
-        Difference: where either is not what it should be.
+        NothingPublished: where one of the files is missing.
+        Difference: where one is not what it should be.
     """
-    present = files.paths()
-    for path in (CONSTITUTION_PATH, REGISTER_PATH):
-        if path not in present:
-            raise NothingPublished(
-                f"{path} is missing: name the directory of a run; one that was interrupted "
-                "publishes when it goes on, with commonwatt demo --resume DIR"
-            )
+    _require_present(files, CONSTITUTION_PATH)
     text = b"".join(files.lines(CONSTITUTION_PATH))
+    # First, as another version publishes other files.
+    _require_format(text)
+    _require_present(files, REGISTER_PATH, MARKET_PATH)
     constitution = decode(Constitution, text, CONSTITUTION_PATH)
     register_lines = list(files.lines(REGISTER_PATH))
     register = [
         decode(RegisterLine, line, f"{REGISTER_PATH}, line {number}")
         for number, line in enumerate(register_lines, start=1)
     ]
+    market_text = b"".join(files.lines(MARKET_PATH))
+    market = decode(MarketSettings, market_text, MARKET_PATH)
     try:
-        community = community_of(constitution, register)
+        community = community_of(constitution, register, market)
         written = constitution_bytes(community)
         register_written = register_bytes(community.registrations).splitlines(keepends=True)
     except (ValueError, InputError, OverflowError) as error:
         raise Difference(CONSTITUTION_PATH, f"not a community: {error}") from None
+    _require_clearable(community)
+    if market_text != market_bytes(market):
+        raise Difference(MARKET_PATH, "written differently")
     for number, (entry, r) in enumerate(zip(register, community.registrations, strict=True), 1):
         if entry.meter != r.meter.hex():
             raise Difference(f"{REGISTER_PATH}, line {number}", "names a meter, with another's key")
@@ -83,8 +89,41 @@ def read_community(files: Files) -> Community:
         if line != again:
             raise Difference(f"{REGISTER_PATH}, line {number}", "written differently")
     if text != written:
-        raise Difference(CONSTITUTION_PATH, "does not name this register, or written differently")
+        raise Difference(CONSTITUTION_PATH, "does not name these files, or written differently")
     return community
+
+
+def _require_present(files: Files, *paths: str) -> None:
+    present = files.paths()
+    for path in paths:
+        if path not in present:
+            raise NothingPublished(
+                f"{path} is missing: name the directory of a run; one that was interrupted "
+                "publishes when it goes on, with commonwatt demo --resume DIR"
+            )
+
+
+def _require_clearable(community: Community) -> None:
+    """Settings that nothing can be cleared by are no community's."""
+    try:
+        _ = community.charter
+    except InputError as error:
+        raise Difference(MARKET_PATH, f"not a market of this community: {error}") from None
+
+
+def _require_format(text: bytes) -> None:
+    """Say so where another version of this program published."""
+    try:
+        found = msgspec.json.decode(text, type=_Format).format
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return  # decoding all of it says better what is wrong
+    if found != CONSTITUTION_FORMAT:
+        what = f"of format {found!r:.60}; this program audits {CONSTITUTION_FORMAT}"
+        raise Difference(CONSTITUTION_PATH, what)
+
+
+class _Format(msgspec.Struct):
+    format: str
 
 
 class Published:

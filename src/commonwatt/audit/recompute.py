@@ -43,6 +43,7 @@ from commonwatt.statement.community import Community
 from commonwatt.statement.header import Header, HeaderUnreadable
 from commonwatt.statement.publication import (
     CONSTITUTION_PATH,
+    MARKET_PATH,
     REGISTER_PATH,
     HeaderLine,
     Line,
@@ -216,6 +217,7 @@ def _inputs_of(
         accepted=accepted,
         refused=refused,
         limits=tuple(Limits(*pair) for pair in first.limits),
+        shares=first.shares,
         flows=first.flows,
         balances=balances,
         supplier=supplier,
@@ -256,7 +258,7 @@ def _require_refusable(
 
 def _require_no_stranger(files: Files, community: Community, days: list[str]) -> None:
     """Every file is one that the statements call for, and all of those are there."""
-    expected = {CONSTITUTION_PATH, REGISTER_PATH}
+    expected = {CONSTITUTION_PATH, REGISTER_PATH, MARKET_PATH}
     for day in days:
         expected |= paths_of(day, len(community.accounts))
     present = files.paths()

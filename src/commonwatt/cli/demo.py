@@ -13,10 +13,11 @@ import msgspec
 
 from commonwatt.cli.main import DEMO_FOLDER
 from commonwatt.errors import InputError
+from commonwatt.market.settings import MarketSettings, settings_named
 from commonwatt.node.demo import Demonstration, Outcome
 from commonwatt.node.errors import FolderUnusable
 from commonwatt.node.folder import PART_SUFFIX, PUBLISHED, write_whole
-from commonwatt.node.plan import PLAN_FILE, Plan, load_plan, make_plan, save_plan
+from commonwatt.node.plan import PLAN_FILE, Plan, load_plan, make_plan, read_market, save_plan
 from commonwatt.node.wiring import NODE_FOLDER, require_idle
 from commonwatt.quantity import decimal_text
 from commonwatt.web.report import render
@@ -43,6 +44,7 @@ class DemoOptions:
     start: str | None
     homes: Path | None
     rule: str | None
+    market: Path | None
     chain: str | None
     key: Path | None
 
@@ -51,7 +53,7 @@ def run_demo(options: DemoOptions, out: Path | None, resume: Path | None, *, as_
     """Run it; returns 0 if the audit agrees, 1 if it does not."""
     progress = _Progress(quiet=as_json)
     if resume is not None:
-        if out is not None or options != DemoOptions(*[None] * 7):
+        if out is not None or options != DemoOptions(*[None] * 8):
             raise OptionsUnusable("--resume DIR goes on as DIR was begun: leave other options away")
         folder, plan = resume, load_plan(resume)
         run = Demonstration(plan, folder, progress)
@@ -88,12 +90,19 @@ def _plan_of(options: DemoOptions) -> Plan:
         raise OptionsUnusable("--chain and --key go together: the key pays for the transactions")
     if options.homes is not None and options.scenario is not None:
         raise OptionsUnusable("--homes and --scenario name two neighbourhoods: leave one away")
+    if options.rule is not None and options.market is not None:
+        raise OptionsUnusable("--rule and --market name two rules: write the rule into the file")
+    market = MarketSettings()
+    if options.rule is not None:
+        market = settings_named(options.rule)
+    elif options.market is not None:
+        market = read_market(options.market)
     return make_plan(
         scenario=options.scenario or "suburb",
         days=options.days,
         start=options.start,
         homes=options.homes,
-        rule=options.rule or "mid_market_rate",
+        market=market,
         chain_url=options.chain,
         key_file=options.key,
     )
@@ -160,7 +169,8 @@ def summary_of(plan: Plan, outcome: Outcome) -> dict[str, object]:
     bill_without = sum(member.bill_without for member in tally.members)
     return {
         "scenario": outcome.neighbourhood.name,
-        "rule": plan.rule,
+        "rule": plan.market.rule,
+        "key": outcome.community.charter.key_name,
         "chain": outcome.chain_name,
         "participants": len(outcome.community.accounts),
         "meters": len(outcome.community.registrations),

@@ -25,6 +25,8 @@ app = App(
 )
 meter = App(name="meter", help="Keys, and records signed with them.")
 app.command(meter)
+market_app = App(name="market", help="Auctions, shares and prices, without meters or a chain.")
+app.command(market_app)
 
 
 @app.command
@@ -35,6 +37,7 @@ def demo(
     start: str | None = None,
     homes: Path | None = None,
     rule: str | None = None,
+    market: Path | None = None,
     out: Path | None = None,
     resume: Path | None = None,
     chain: str | None = None,
@@ -49,7 +52,9 @@ def demo(
         start: First day, as 2016-06-21.
         homes: A CSV file (or .csv.gz) of home, interval_start, load_kwh, pv_kwh, instead of a
             scenario.
-        rule: mid_market_rate, unless given, or uniform_price.
+        rule: How neighbours trade: a rule, an auction or an allocation key, by its name;
+            mid_market_rate unless given.
+        market: A TOML file with a rule and all that goes with it, instead of --rule.
         out: Where everything is kept and published; commonwatt-demo unless given.
         resume: Go on with the run in this directory, after a crash or a full disk.
         chain: JSON-RPC URL of an Ethereum-type chain; the embedded one unless given.
@@ -58,7 +63,7 @@ def demo(
     """
     from commonwatt.cli.demo import DemoOptions, run_demo  # noqa: PLC0415 - heavy
 
-    options = DemoOptions(scenario, days, start, homes, rule, chain, key)
+    options = DemoOptions(scenario, days, start, homes, rule, market, chain, key)
     return run_demo(options, out, resume, as_json=json)
 
 
@@ -183,6 +188,58 @@ def meter_verify(file: Path, /, *, public_key: str | None = None) -> int:
     from commonwatt.cli.meter import run_verify  # noqa: PLC0415 - only this command needs it
 
     return run_verify(file, public_key)
+
+
+@market_app.command
+def clear(book: Path, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Clear an order book: who trades what with whom, at which price.
+
+    Args:
+        book: A JSON file with orders and, if not the usual, the rule.
+        json: Print one JSON object.
+    """
+    from commonwatt.cli.market_book import run_clear  # noqa: PLC0415 - heavy
+
+    return run_clear(book, as_json=json)
+
+
+@market_app.command
+def share(pool: Path, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Share a community's energy by an allocation key: who gets how much of it.
+
+    Args:
+        pool: A JSON file with the key, its members, and what a common plant made.
+        json: Print one JSON object.
+    """
+    from commonwatt.cli.market_pool import run_share  # noqa: PLC0415 - heavy
+
+    return run_share(pool, as_json=json)
+
+
+@market_app.command
+def price(community: Path, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Compute a community's price: what buyers pay and sellers receive on average.
+
+    Args:
+        community: A JSON file with the rule, the prices around, and the energy made and used.
+        json: Print one JSON object.
+    """
+    from commonwatt.cli.market_pool import run_price  # noqa: PLC0415 - heavy
+
+    return run_price(community, as_json=json)
+
+
+@market_app.command
+def show(book: Path, /, *, svg: Path) -> int:
+    """Draw an order book: supply and demand, where they meet, and what is gained.
+
+    Args:
+        book: A JSON file as for `commonwatt market clear`.
+        svg: Where to write the picture.
+    """
+    from commonwatt.cli.market_book import run_show  # noqa: PLC0415 - heavy
+
+    return run_show(book, svg)
 
 
 def run() -> None:

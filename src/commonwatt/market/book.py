@@ -72,6 +72,10 @@ class Trade(NamedTuple):
     wh: int
     price: int
     """Units per Wh, without grid fee."""
+    fee: int
+    """What the grid operator gets from the buyer, in units per Wh."""
+    rule: int
+    """Number of what brought the two together; see `catalogue`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,10 @@ class Clearing:
 
     rule: str
     price: int
-    """The local price in units per Wh; 0 where nothing was traded."""
+    """The local price in units per Wh, where trades differ their mean by Wh, rounded down; 0 where
+    nothing was traded."""
     trades: tuple[Trade, ...]
-    """By (seller, buyer)."""
+    """By seller, buyer, and the rest of a trade."""
 
 
 def require_limits(book: Book, *, needed: bool) -> None:
@@ -104,19 +109,16 @@ def affordable_wh(need_wh: int, purse: int, unit_cost: int) -> int:
     return need_wh if need_wh * unit_cost <= purse else purse // unit_cost
 
 
-def require_sound(clearing: Clearing, book: Book, tariff: Tariff) -> None:
-    """Raise `InvariantBroken` unless nobody trades beyond need, offer, purse or limits."""
+def require_sound(clearing: Clearing, book: Book) -> None:
+    """Raise `InvariantBroken` unless nobody trades beyond need, offer or purse, or with itself."""
     bought, sold = [0] * len(book.need_wh), [0] * len(book.offer_wh)
     cost = [0] * len(book.need_wh)
     for trade in clearing.trades:
         require("a trade moves energy", trade.wh > 0, trade=trade)
+        require("nobody trades with itself", trade.buyer != trade.seller, trade=trade)
         bought[trade.buyer] += trade.wh
         sold[trade.seller] += trade.wh
-        cost[trade.buyer] += trade.wh * (trade.price + tariff.fee_local)
-        if book.limits:
-            bid, ask = book.limits[trade.buyer].bid, book.limits[trade.seller].ask
-            require("no buyer above its limit", trade.price <= bid, trade=trade, bid=bid)
-            require("no seller below its limit", trade.price >= ask, trade=trade, ask=ask)
+        cost[trade.buyer] += trade.wh * (trade.price + trade.fee)
     for member, need in enumerate(book.need_wh):
         require("nobody buys beyond its need", bought[member] <= need, member=member)
         offered = sold[member] <= book.offer_wh[member]

@@ -14,7 +14,6 @@ from commonwatt.audit.recompute import Audit, audit
 from commonwatt.chain.connection import Account
 from commonwatt.chain.founding import Deposit, Founding
 from commonwatt.chain.ledger import Ledger
-from commonwatt.market.rules import rule_named
 from commonwatt.meter.acceptance import Accepted, Duplicate
 from commonwatt.meter.registration import Registration, Role
 from commonwatt.microgrid import Neighbourhood, flows_of
@@ -181,7 +180,7 @@ class Demonstration:
             currency=EURO,
             interval_s=self.neighbourhood.interval_s,
             grace_s=GRACE_S,
-            rule=self._plan.rule,
+            market=self._plan.market,
             accounts=tuple(demonstration_account(name).address_bytes for name in names),
             registrations=registrations,
             supplier=founding.supplier,
@@ -210,7 +209,7 @@ class Demonstration:
     def _close_all(self, node: Node, fleet: Fleet, shuffled_by: int | None) -> None:
         """Every interval: meters sign, the node acknowledges, closes, pays."""
         total = self.neighbourhood.intervals
-        needs_limits = rule_named(self._plan.rule).needs_limits
+        needs_limits = node.community.charter.rule.needs_limits
         limits = limits_of(self.neighbourhood) if needs_limits else ()
         rows = self._database.statements()
         if rows:

@@ -14,6 +14,7 @@ class _KeptInputs(msgspec.Struct, array_like=True):
 
     tariff: tuple[int, int, int, int]
     limits: tuple[tuple[int, int], ...]
+    shares: tuple[int, ...]
     flows: int
     balances: tuple[int, ...]
     supplier: int
@@ -41,6 +42,7 @@ def keep_inputs(inputs: Inputs) -> bytes:
         _KeptInputs(
             (tariff.retail, tariff.feed_in, tariff.fee_local, tariff.fee_supplier),
             tuple((limits.bid, limits.ask) for limits in inputs.limits),
+            inputs.shares,
             inputs.flows,
             inputs.balances,
             inputs.supplier,
@@ -60,6 +62,7 @@ def kept_inputs(
         accepted=accepted,
         refused=refused,
         limits=tuple(Limits(*pair) for pair in found.limits),
+        shares=found.shares,
         flows=found.flows,
         balances=found.balances,
         supplier=found.supplier,

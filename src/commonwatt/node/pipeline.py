@@ -35,10 +35,12 @@ from commonwatt.statement.community import Community
 from commonwatt.statement.leaves import day_salt_key
 from commonwatt.statement.publication import (
     CONSTITUTION_PATH,
+    MARKET_PATH,
     REGISTER_PATH,
     constitution_bytes,
     day_of,
     lines_of,
+    market_bytes,
     register_bytes,
 )
 
@@ -86,6 +88,8 @@ class Terms:
 
     tariff: Tariff
     limits: tuple[Limits, ...] = ()
+    shares: tuple[int, ...] = ()
+    """The organiser's for this interval, by member."""
 
 
 @dataclass(slots=True)
@@ -179,6 +183,7 @@ class Node:
             accepted=tuple(self._accepted.get(self.interval.end, {}).values()),
             refused=tuple(self._database.refusals(self.interval.start)),
             limits=terms.limits,
+            shares=terms.shares,
             flows=funds.flows,
             balances=funds.balances,
             supplier=funds.supplier,
@@ -238,6 +243,7 @@ class Node:
         community = self.community
         self._publisher.publish_whole(CONSTITUTION_PATH, constitution_bytes(community))
         self._publisher.publish_whole(REGISTER_PATH, register_bytes(community.registrations))
+        self._publisher.publish_whole(MARKET_PATH, market_bytes(community.market))
         self._publisher.flush()
 
     def catch_up(self) -> int:

@@ -1,5 +1,6 @@
 """What a demonstration runs: its options, fixed at the start and kept beside its results."""
 
+import tomllib
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from commonwatt.market.book import Limits, Tariff
-from commonwatt.market.rules import rule_named
+from commonwatt.market.charter import charter_of
+from commonwatt.market.settings import SETTINGS_BYTES_MAX, MarketSettings, SettingsUnusable
 from commonwatt.microgrid import Home, Neighbourhood, flows_of, load_scenario, read_homes
 from commonwatt.microgrid.neighbourhood import rounded_up
 from commonwatt.node.errors import FolderUnusable, RunUnusable
@@ -41,10 +43,10 @@ class Plan(msgspec.Struct, frozen=True):
     """Absolute path of the CSV file."""
     homes_digest: str | None
     """SHA-256 of the file, so that a resumed run reads the same homes."""
-    rule: str
+    market: MarketSettings
     chain_url: str | None
     key_file: str | None
-    format: str = "commonwatt-run-1"
+    format: str = "commonwatt-run-2"
 
 
 def make_plan(
@@ -53,19 +55,18 @@ def make_plan(
     days: int | None,
     start: str | None,
     homes: Path | None,
-    rule: str,
+    market: MarketSettings,
     chain_url: str | None,
     key_file: Path | None,
 ) -> Plan:
-    """Check what can be checked before anything is written."""
-    rule_named(rule)
+    """The plan of a run; `neighbourhood_of` checks what it says before anything is written."""
     return Plan(
         scenario=scenario,
         days=days,
         start=start,
         homes=str(homes.resolve()) if homes else None,
         homes_digest=_digest(homes) if homes else None,
-        rule=rule,
+        market=market,
         chain_url=chain_url,
         key_file=str(key_file.resolve()) if key_file else None,
     )
@@ -94,18 +95,45 @@ def load_plan(folder: Path) -> Plan:
         raise RunUnusable(f"{path}: cannot be read ({error}); start again with --out") from None
 
 
+def read_market(path: Path) -> MarketSettings:
+    """Market settings out of a TOML file.
+
+    Raises:
+        SettingsUnusable: where it cannot be read, or says something that settings do not.
+    """
+    try:
+        with path.open("rb") as opened:
+            text = opened.read(SETTINGS_BYTES_MAX + 1)
+    except OSError as error:
+        raise SettingsUnusable(f"{path}: cannot be read ({error.strerror})") from None
+    if len(text) > SETTINGS_BYTES_MAX:
+        raise SettingsUnusable(f"{path}: larger than {SETTINGS_BYTES_MAX} bytes; shorten it")
+    try:
+        return msgspec.convert(tomllib.loads(text.decode()), MarketSettings)
+    except msgspec.ValidationError as error:
+        # A name may hold a line feed; an error is one line.
+        raise SettingsUnusable(
+            f"{path}: {' '.join(str(error).split())}; see docs/market.md"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        # Besides other syntax: endless numbers, and brackets within brackets.
+        raise SettingsUnusable(f"{path}: not TOML: {error}") from None
+
+
 def neighbourhood_of(plan: Plan) -> Neighbourhood:
-    """The homes and days that the plan names."""
+    """The homes and days that the plan names, once its market is known to go with them."""
     try:
         start = date.fromisoformat(plan.start) if plan.start else None
     except ValueError:
         raise RunUnusable(f"--start {plan.start!r} is not a day: write 2016-06-21") from None
     if plan.homes is None:
-        return load_scenario(plan.scenario, start=start, days=plan.days or 1)
-    path = Path(plan.homes)
-    neighbourhood = read_homes(path, start=start, days=plan.days)
-    if plan.homes_digest != _digest(path):
-        raise FolderUnusable(f"{path}: changed since the run was started; start a new one")
+        neighbourhood = load_scenario(plan.scenario, start=start, days=plan.days or 1)
+    else:
+        path = Path(plan.homes)
+        neighbourhood = read_homes(path, start=start, days=plan.days)
+        if plan.homes_digest != _digest(path):
+            raise FolderUnusable(f"{path}: changed since the run was started; start a new one")
+    charter_of(plan.market, EURO, len(neighbourhood.homes), neighbourhood.interval_s)
     return neighbourhood
 
 

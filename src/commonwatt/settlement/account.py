@@ -103,6 +103,8 @@ class _Line:
     bought_wh: int = 0
     sold_wh: int = 0
     cost: int = 0
+    fee: int = 0
+    """For neighbours' energy; the supplier's energy has one of its own."""
     income: int = 0
     from_supplier_wh: int = 0
     to_supplier_wh: int = 0
@@ -122,14 +124,14 @@ def settle(
         amount = trade.wh * trade.price
         buyer, seller = lines[trade.buyer], lines[trade.seller]
         buyer.bought_wh, buyer.cost = buyer.bought_wh + trade.wh, buyer.cost + amount
+        buyer.fee += trade.wh * trade.fee
         seller.sold_wh, seller.income = seller.sold_wh + trade.wh, seller.income + amount
 
     # First what members pay the supplier out of their own lanes ...
     local_fees = from_members = grid_due = 0
     free, owed, arrears = [], [], []
     for member, (energy, line) in enumerate(zip(energies, lines, strict=True)):
-        local_fee = line.bought_wh * tariff.fee_local
-        local_fees += local_fee
+        local_fees += line.fee
         line.from_supplier_wh = energy.imported_wh - energy.own_wh - line.bought_wh
         line.to_supplier_wh = energy.exported_wh - energy.own_wh - line.sold_wh
         grid_due += line.from_supplier_wh * tariff.fee_supplier
@@ -138,7 +140,7 @@ def settle(
             + line.from_supplier_wh * (tariff.retail + tariff.fee_supplier)
             - line.to_supplier_wh * tariff.feed_in
         )
-        available = funds.balances[member] - line.cost - local_fee + line.income
+        available = funds.balances[member] - line.cost - line.fee + line.income
         require("local trades are paid in full", available >= 0, member=member, short=available)
         # Whatever does not fit the lane stays with the supplier, who then owes it.
         paid = max(min(max(open_amount, 0), available), available - LANE_MAX)
@@ -166,7 +168,7 @@ def settle(
             sold_supplier_wh=line.to_supplier_wh,
             local_cost=line.cost,
             local_income=line.income,
-            fee=line.bought_wh * tariff.fee_local + line.from_supplier_wh * tariff.fee_supplier,
+            fee=line.fee + line.from_supplier_wh * tariff.fee_supplier,
             supplier_cost=line.from_supplier_wh * tariff.retail,
             supplier_income=line.to_supplier_wh * tariff.feed_in,
             balance_before=funds.balances[member],

@@ -8,7 +8,7 @@ from struct import Struct
 from commonwatt.certificate.issue import Certified, certify
 from commonwatt.errors import require
 from commonwatt.market.book import Book, Limits, Tariff, Trade
-from commonwatt.market.rules import clear, rule_named
+from commonwatt.market.clearing import clear, tariff_at
 from commonwatt.merkle import Tree
 from commonwatt.meter.acceptance import Accepted, Refused, Standing, opening_standing
 from commonwatt.quantity import Interval
@@ -53,6 +53,8 @@ class Inputs:
     refused: tuple[Refused, ...]
     limits: tuple[Limits, ...]
     """Standing limit prices by member; empty where the rule needs none."""
+    shares: tuple[int, ...]
+    """The organiser's for this interval, by member; empty where those in the settings hold."""
     flows: int
     """Deposits and withdrawals that `balances` has seen."""
     balances: tuple[int, ...]
@@ -101,7 +103,8 @@ def close(
     Raises:
         InvariantBroken: if energy or money would not be conserved.
     """
-    interval, tariff = inputs.interval, inputs.tariff
+    interval = inputs.interval
+    tariff = tariff_at(community.charter, inputs.tariff, interval.start)
     accepted = sorted(inputs.accepted, key=lambda verdict: verdict.record.meter)
     _require_of_interval(accepted, interval)
     members = len(community.accounts)
@@ -112,19 +115,18 @@ def close(
         purse=inputs.balances,
         limits=inputs.limits,
     )
-    clearing = clear(community.rule, book, tariff)
+    clearing = clear(community.charter, book, inputs.tariff, interval.start, inputs.shares)
     funds = Funds(inputs.balances, state.arrears, inputs.supplier, state.grid_arrears)
     settled = settle(energies, clearing, tariff, funds)
     certified = certify(accepted, community.by_meter, settled.positions)
 
-    rule = rule_named(community.rule).number
     key, start = inputs.salt_key, interval.start
     salts = [salt_of(key, start, Section.POSITIONS, index) for index in range(members)]
     positions = zip(settled.positions, certified.green_wh, salts, strict=True)
     sections = (
         tuple(record_leaf(verdict.signed) for verdict in accepted),
         tuple(position_leaf(position, green, salt) for position, green, salt in positions),
-        tuple(trade_leaf(trade, salts, rule) for trade in clearing.trades),
+        tuple(trade_leaf(trade, salts) for trade in clearing.trades),
         (),
         tuple(certificate.encode() for certificate in certified.certificates),
     )
@@ -133,7 +135,7 @@ def close(
     certificates = certified.certificates
     header = Header(
         version=HEADER_VERSION,
-        rule=rule,
+        rule=community.charter.rule.number,
         decimals=community.currency.decimals,
         flags=0,
         ledger=community.chain.ledger,
@@ -209,14 +211,20 @@ def packed_deltas(deltas: Sequence[int]) -> tuple[bytes, ...]:
 
 
 def inputs_hash(constitution: bytes, inputs: Inputs) -> bytes:
-    """SHA-256 over what no section shows: constitution, limits, supplier's funds, refused records.
+    """SHA-256 over what no section shows: constitution, fee, limits, shares, supplier, refusals.
 
-    The refused records are in it so that an operator cannot change the quarantine afterwards.
+    The supplier's grid fee outside all hours is in it because the header has the interval's own,
+    rounded. The refused records are in it so that an operator cannot change the quarantine
+    afterwards.
     """
     digest = sha256(constitution)
+    digest.update(inputs.tariff.fee_supplier.to_bytes(8))
     digest.update(len(inputs.limits).to_bytes(4))
     for limits in inputs.limits:
         digest.update(_LIMITS.pack(*limits))
+    digest.update(len(inputs.shares).to_bytes(4))
+    for share in inputs.shares:
+        digest.update(share.to_bytes(8))
     digest.update(inputs.supplier.to_bytes(16))
     for refused in inputs.refused:
         record, signature = refused.signed

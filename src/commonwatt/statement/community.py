@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
+from commonwatt.market.charter import Charter, charter_of
+from commonwatt.market.settings import MarketSettings
 from commonwatt.meter.record import ledger_id
 from commonwatt.meter.registration import Registration
 from commonwatt.quantity import Currency
@@ -36,7 +38,8 @@ class Community:
     interval_s: int
     grace_s: int
     """Seconds after an interval's end until its gate closes."""
-    rule: str
+    market: MarketSettings
+    """How its members trade."""
     accounts: tuple[bytes, ...]
     """Each member's 20-byte account, by member index."""
     registrations: tuple[Registration, ...]
@@ -45,6 +48,11 @@ class Community:
     grid_operator: bytes
     first_start: int
     """Start of the first interval, UTC seconds."""
+
+    @cached_property
+    def charter(self) -> Charter:
+        """The market settings, checked and in whole numbers."""
+        return charter_of(self.market, self.currency, len(self.accounts), self.interval_s)
 
     @cached_property
     def by_meter(self) -> dict[bytes, Registration]:

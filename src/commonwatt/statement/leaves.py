@@ -19,7 +19,7 @@ SALT_BYTES = 32
 _SALT_INDEX = Struct(">QBI")
 _MEMBER = Struct(">I")
 _POSITION = Struct(">IB" + "Q" * 8 + "Q" * 5 + "QQ" + "BQ" * 2)
-_TRADE = Struct(">32s32sQQB")
+_TRADE = Struct(">32s32sQQQB")
 SILENT, GAP = 1, 2
 
 
@@ -63,10 +63,10 @@ def party(salt: bytes, member: int) -> bytes:
     return sha256(b"\x02" + salt + _MEMBER.pack(member)).digest()
 
 
-def trade_leaf(trade: Trade, salts: list[bytes], rule: int) -> bytes:
-    """Seller, buyer, Wh, price, rule; `salts` are the members' position salts."""
+def trade_leaf(trade: Trade, salts: list[bytes]) -> bytes:
+    """Seller, buyer, Wh, price, fee, rule; `salts` are the members' position salts."""
     seller, buyer = party(salts[trade.seller], trade.seller), party(salts[trade.buyer], trade.buyer)
-    return _TRADE.pack(seller, buyer, trade.wh, trade.price, rule)
+    return _TRADE.pack(seller, buyer, trade.wh, trade.price, trade.fee, trade.rule)
 
 
 class TradeLeaf(NamedTuple):
@@ -76,6 +76,7 @@ class TradeLeaf(NamedTuple):
     buyer: bytes
     wh: int
     price: int
+    fee: int
     rule: int
 
     @classmethod

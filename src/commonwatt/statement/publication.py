@@ -5,6 +5,7 @@
 `public/DAY.jsonl`                   each interval's header, anchor and transaction
 `members/NNN/DAY.jsonl`              one member's own leaves, each interval with its proof
 `audit/register.jsonl`               every meter's registration and opening record
+`audit/market.json`                  the market settings: key, shares, grid, contracts, wishes
 `audit/DAY.inputs.jsonl`             every record, limit and refusal: all that a close needs
 `audit/DAY.leaves.jsonl`             every leaf of every section
 ===================================  =========================================================
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from commonwatt.market.settings import MarketSettings
 from commonwatt.meter.record import SignedRecord
 from commonwatt.meter.registration import Registration, Role
 from commonwatt.quantity import Currency, time_text
@@ -29,6 +31,8 @@ from commonwatt.statement.proof import Proof, ProvenLeaf
 
 CONSTITUTION_PATH = "public/community.json"
 REGISTER_PATH = "audit/register.jsonl"
+MARKET_PATH = "audit/market.json"
+CONSTITUTION_FORMAT = "commonwatt-community-2"
 
 
 class Constitution(msgspec.Struct, frozen=True):
@@ -51,6 +55,8 @@ class Constitution(msgspec.Struct, frozen=True):
     accounts: tuple[str, ...]
     register: str
     """SHA-256 of `audit/register.jsonl`."""
+    market: str
+    """SHA-256 of `audit/market.json`."""
 
 
 class RegisterLine(msgspec.Struct, frozen=True):
@@ -85,6 +91,7 @@ class IntervalLine(msgspec.Struct, frozen=True):
     tariff: tuple[int, int, int, int]
     """Retail, feed-in, local fee, supplier fee; units per Wh."""
     limits: tuple[tuple[int, int], ...]
+    shares: tuple[int, ...]
     flows: int
     salt_key: str
     records: int
@@ -133,7 +140,7 @@ def constitution_bytes(community: Community) -> bytes:
     """The bytes of `public/community.json`; their SHA-256 is in every statement's inputs."""
     chain = community.chain
     constitution = Constitution(
-        format="commonwatt-community-1",
+        format=CONSTITUTION_FORMAT,
         chain_id=chain.chain_id,
         registry=chain.registry.hex(),
         settlement=chain.settlement.hex(),
@@ -143,14 +150,20 @@ def constitution_bytes(community: Community) -> bytes:
         decimals=community.currency.decimals,
         interval_s=community.interval_s,
         grace_s=community.grace_s,
-        rule=community.rule,
+        rule=community.market.rule,
         first_start=community.first_start,
         supplier=community.supplier.hex(),
         grid_operator=community.grid_operator.hex(),
         accounts=tuple(account.hex() for account in community.accounts),
         register=sha256(register_bytes(community.registrations)).hexdigest(),
+        market=sha256(market_bytes(community.market)).hexdigest(),
     )
     return msgspec.json.format(_encode(constitution), indent=2) + b"\n"
+
+
+def market_bytes(settings: MarketSettings) -> bytes:
+    """The bytes of `audit/market.json`; only auditors get it, it names who trades with whom."""
+    return msgspec.json.format(_encode(settings), indent=2) + b"\n"
 
 
 def register_bytes(registrations: Sequence[Registration]) -> bytes:
@@ -174,8 +187,10 @@ def register_bytes(registrations: Sequence[Registration]) -> bytes:
     return b"".join(_encode(line) + b"\n" for line in lines)
 
 
-def community_of(constitution: Constitution, register: Sequence[RegisterLine]) -> Community:
-    """The community that the two files describe; raises ValueError for what no community has."""
+def community_of(
+    constitution: Constitution, register: Sequence[RegisterLine], market: MarketSettings
+) -> Community:
+    """The community that the three files describe; raises ValueError for what no community has."""
     return Community(
         chain=ChainAddress(
             constitution.chain_id,
@@ -187,7 +202,7 @@ def community_of(constitution: Constitution, register: Sequence[RegisterLine]) -
         currency=Currency(constitution.currency, constitution.decimals),
         interval_s=constitution.interval_s,
         grace_s=constitution.grace_s,
-        rule=constitution.rule,
+        market=market,
         accounts=tuple(bytes.fromhex(account) for account in constitution.accounts),
         registrations=tuple(
             Registration(
@@ -261,6 +276,7 @@ def _input_lines(inputs: Inputs, path: str, when: str) -> Iterator[Line]:
         start=inputs.interval.start,
         tariff=(tariff.retail, tariff.feed_in, tariff.fee_local, tariff.fee_supplier),
         limits=tuple((limits.bid, limits.ask) for limits in inputs.limits),
+        shares=inputs.shares,
         flows=inputs.flows,
         salt_key=inputs.salt_key.hex(),
         records=len(inputs.accepted),

@@ -4,17 +4,8 @@ from commonwatt.node.demo import Outcome
 from commonwatt.node.plan import GRACE_S, TARIFF, Plan
 from commonwatt.node.tally import MemberSum
 from commonwatt.web.report import MemberLine, ReportData, Text
+from commonwatt.web.rule_words import rule_in_words
 
-_RULES = {
-    "mid_market_rate": Text(
-        ko="중간 가격제: 소매 가격과 매입 가격의 가운데 값으로, 필요한 만큼 비례하여 나눔",
-        en="mid-market rate: midway between retail and feed-in price, shared in proportion to need",
-    ),
-    "uniform_price": Text(
-        ko="단일 가격 경매: 마지막으로 체결된 매수 호가와 매도 호가의 가운데 값",
-        en="uniform price: a call auction, midway between the last matched bid and offer",
-    ),
-}
 _TITLES = {
     "village": Text(ko="마을의 하루", en="A village's day"),
     "suburb": Text(ko="교외 동네의 하루", en="A suburb's day"),
@@ -36,7 +27,7 @@ def report_data(plan: Plan, outcome: Outcome) -> ReportData:
         title=_TITLES.get(homes.name, _HOMES),
         scenario=_conditions(outcome, days),
         source=Text(ko=homes.source, en=homes.source),
-        rule=_RULES[plan.rule],
+        rule=rule_in_words(plan.market.rule, outcome.community.charter.key_name),
         currency=outcome.community.currency.code,
         decimals=outcome.community.currency.decimals,
         interval_s=homes.interval_s,

@@ -1,0 +1,345 @@
+"""A community's market settings, checked and in whole numbers: what its clearing goes by."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonwatt.market.auction import AUCTIONS, Terms, read_split
+from commonwatt.market.catalogue import Rule, rule_named
+from commonwatt.market.columns import IntColumn, column
+from commonwatt.market.contract import Contract, require_usable
+from commonwatt.market.grid import Grid, Level, Place, Window, require_places
+from commonwatt.market.keys import SHARE_DECIMALS, SHARE_ONE, Key, Pairs, needs_of
+from commonwatt.market.preference import NONE, QUALITIES, Wishes
+from commonwatt.market.settings import (
+    ContractSettings,
+    GridSettings,
+    MarketSettings,
+    MemberSettings,
+    SettingsUnusable,
+)
+from commonwatt.quantity import (
+    SECONDS_PER_HOUR,
+    Currency,
+    parse_time,
+    scaled,
+    split_exactly,
+    time_text,
+)
+
+DYNAMIC, ORGANISER, HOURLY = "dynamic", "organiser", "hourly_minimum"
+FIXED_PRICE = "fixed_price"
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What members would rather have, by member."""
+
+    partners: tuple[tuple[int, ...], ...]
+    building: IntColumn
+    wants: IntColumn
+    """A place in `preference.QUALITIES`, or `NONE`."""
+    carries: IntColumn
+    premium: IntColumn
+    takes_rest: NDArray[np.bool_]
+
+    def of(self, buyers: IntColumn, sellers: IntColumn) -> Wishes:
+        """The wishes that go with orders of these members, in this order."""
+        return Wishes(
+            partners=tuple(self.partners[member] for member in buyers.tolist()),
+            buy_place=self.building[buyers],
+            sell_place=self.building[sellers],
+            buy_quality=self.wants[buyers],
+            sell_quality=self.carries[sellers],
+            premium=self.premium[buyers],
+            takes_rest=self.takes_rest[buyers],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Charter:
+    """How one community's intervals are cleared."""
+
+    rule_name: str
+    rule: Rule
+    terms: Terms
+    """Of the auction, where the rule is one; of its preference rounds, too."""
+    keys: tuple[tuple[int, Key], ...]
+    """How energy without bids is shared: each from a UTC second on, ascending."""
+    fixed_price: int | None
+    """Units per Wh; None where the rule asks for none."""
+    percent: IntColumn
+    """By member, the part of its energy with which it takes part here."""
+    grid: Grid | None
+    places: tuple[Place, ...] | None
+    """By member, where there is a grid."""
+    contracts: tuple[Contract, ...]
+    """In the order of signing."""
+    preferences: Preferences | None
+    """None where nobody has any."""
+
+    @property
+    def key_name(self) -> str | None:
+        """The allocation key; None where an auction shares by bids."""
+        return None if self.rule.needs_limits else self.keys[0][1].name
+
+    def key_at(self, start: int, named: Sequence[int]) -> Key:
+        """The allocation key of the interval that starts at a UTC second.
+
+        Args:
+            start: of the interval.
+            named: the organiser's shares of this interval, by member, out of `SHARE_ONE`; without
+                any, those in the settings hold.
+
+        Raises:
+            SettingsUnusable: shares where the key takes none, or before the first there are.
+            AllocationKeyUnusable: shares that are none.
+        """
+        begun = [key for since, key in self.keys if since <= start]
+        if not begun:
+            raise SettingsUnusable(f"no coefficients hold at {time_text(start)}: add earlier ones")
+        if not named:
+            return begun[-1]
+        if begun[-1].name != ORGANISER:
+            raise SettingsUnusable(
+                f"shares for one interval, but the key is {begun[-1].name}: only {ORGANISER} "
+                "takes them"
+            )
+        return replace(begun[-1], shares=column(named, "the organiser's shares"))
+
+
+def charter_of(
+    settings: MarketSettings, currency: Currency, members: int, interval_s: int
+) -> Charter:
+    """Read and check a community's market settings.
+
+    Args:
+        settings: the document.
+        currency: in which its prices are.
+        members: how many there are.
+        interval_s: length of an interval.
+
+    Raises:
+        SettingsUnusable: what is written does not go together.
+        RuleUnknown, TermsUnusable, AllocationKeyUnusable, GridUnusable, ContractUnusable: a part
+            of it cannot be used.
+        NotANumber, BadInterval: a price, share or time is not one.
+    """
+    rule = rule_named(settings.rule)
+    _require_together(settings, rule, interval_s)
+    listed = _by_member(settings, members)
+    grid = None if settings.grid is None else _grid(settings.grid, currency)
+    places = None
+    if grid is not None:
+        places = tuple(one.place for one in listed)
+        require_places(places, grid)
+    contracts = tuple(_contract(one, currency) for one in settings.contracts)
+    require_usable(contracts, members)
+    keys = tuple(_keys(settings, listed))
+    for _, key in keys:
+        key.require_for(members, steps=1)
+    return Charter(
+        rule_name=settings.rule,
+        rule=rule,
+        terms=_terms(settings),
+        keys=keys,
+        fixed_price=None if settings.price is None else currency.price(settings.price),
+        percent=column([one.participation_percent for one in listed], "participation_percent"),
+        grid=grid,
+        places=places,
+        contracts=contracts,
+        preferences=_preferences(settings, listed, currency, grid),
+    )
+
+
+def _require_together(settings: MarketSettings, rule: Rule, interval_s: int) -> None:
+    """Raise `SettingsUnusable` for a part that nothing would come of."""
+    key = settings.key
+    if rule.needs_limits and key is not None:
+        raise SettingsUnusable(
+            f"the key {key!r:.80} with the auction {settings.rule}: an auction shares by bids, "
+            "leave one"
+        )
+    if (settings.rule == FIXED_PRICE) != (settings.price is not None):
+        raise SettingsUnusable(
+            f"rule {settings.rule} with price {settings.price!r:.80}: {FIXED_PRICE} needs a price, "
+            "and no other rule takes one"
+        )
+    if key == HOURLY and interval_s != SECONDS_PER_HOUR:
+        raise SettingsUnusable(
+            f"the key {HOURLY} with intervals of {interval_s} s: it settles by the hour, so use "
+            f"intervals of {SECONDS_PER_HOUR} s"
+        )
+    for what, given, needed in (
+        ("pairs", settings.pairs, "pairs"),
+        ("coefficients", settings.coefficients, "coefficients"),
+    ):
+        if given and key != needed:
+            raise SettingsUnusable(f"{what} where the key is not {needed}: leave them away")
+    if settings.building_level is not None and (
+        settings.grid is None
+        or settings.building_level not in [level.name for level in settings.grid.levels]
+    ):
+        raise SettingsUnusable(
+            f"building_level {settings.building_level!r} is no level of the grid: name one"
+        )
+
+
+def _by_member(settings: MarketSettings, members: int) -> list[MemberSettings]:
+    """One part for each member, as usual where nothing is written."""
+    listed: dict[int, MemberSettings] = {}
+    for one in settings.members:
+        if not 0 <= one.member < members:
+            raise SettingsUnusable(
+                f"settings for member {one.member}: there are members 0 to {members - 1}"
+            )
+        if one.member in listed:
+            raise SettingsUnusable(f"settings for member {one.member} twice: write them once")
+        strangers = [partner for partner in one.partners if not 0 <= partner < members]
+        if strangers or one.member in one.partners or len(set(one.partners)) != len(one.partners):
+            raise SettingsUnusable(
+                f"partners {list(one.partners)} of member {one.member}: name other members, "
+                "each once"
+            )
+        for quality in (one.quality, one.sells):
+            if quality is not None and quality not in QUALITIES:
+                raise SettingsUnusable(
+                    f"quality {quality!r} of member {one.member}: use one of {', '.join(QUALITIES)}"
+                )
+        listed[one.member] = one
+    return [listed.get(member, MemberSettings(member)) for member in range(members)]
+
+
+def _grid(settings: GridSettings, currency: Currency) -> Grid:
+    return Grid(
+        levels=tuple(
+            Level(
+                one.name,
+                fee=None if one.fee is None else currency.price(one.fee),
+                reduction_percent=one.reduction_percent,
+            )
+            for one in settings.levels
+        ),
+        windows=tuple(
+            Window(
+                weekdays=one.weekdays,
+                start_minute=_minute(one.start),
+                end_minute=_minute(one.end),
+                factor_percent=one.factor_percent,
+            )
+            for one in settings.windows
+        ),
+        rounded_to=None if settings.rounded_to is None else currency.price(settings.rounded_to),
+    )
+
+
+def _minute(text: str) -> int:
+    """Minute of the day."""
+    if not _CLOCK.fullmatch(text):
+        raise SettingsUnusable(f"{text!r} is no time of day: write 17:00, or 24:00 for midnight")
+    hours, minutes = map(int, text.split(":"))
+    return hours * 60 + minutes
+
+
+def _contract(settings: ContractSettings, currency: Currency) -> Contract:
+    return Contract(
+        seller=settings.seller,
+        buyer=settings.buyer,
+        price=currency.price(settings.price),
+        first=parse_time(settings.start),
+        end=parse_time(settings.end),
+        volume_wh=settings.volume_wh,
+        share=None if settings.share is None else _share(settings.share),
+    )
+
+
+def _share(text: str) -> int:
+    return scaled(text, SHARE_DECIMALS, "a share", SHARE_ONE)
+
+
+def _terms(settings: MarketSettings) -> Terms:
+    split = read_split(settings.split)
+    if settings.rule in AUCTIONS:
+        return Terms(settings.rule, settings.price_rule, split)
+    return Terms()
+
+
+def _keys(settings: MarketSettings, listed: Sequence[MemberSettings]) -> Iterator[tuple[int, Key]]:
+    """The keys and the times from which they hold."""
+    name = settings.key or DYNAMIC
+    pairs = None
+    if needs_of(name).pairs:
+        pairs = _pairs(settings, len(listed))
+    usual = Key(
+        name,
+        shares=_shares(listed) if needs_of(name).shares else None,
+        priority=column([one.priority for one in listed], "priority"),
+        pairs=pairs,
+        percent=column([one.participation_percent for one in listed], "participation_percent"),
+    )
+    if not settings.coefficients:
+        yield 0, usual
+    starts = [parse_time(step.start) for step in settings.coefficients]
+    if sorted(set(starts)) != starts:
+        raise SettingsUnusable("coefficients: begin each step later than the one before")
+    for since, step in zip(starts, settings.coefficients, strict=True):
+        yield since, replace(usual, shares=column(map(_share, step.shares), "coefficients"))
+
+
+def _shares(listed: Sequence[MemberSettings]) -> IntColumn:
+    """Each member's share; equal ones where nobody has any."""
+    if all(one.share is None for one in listed):
+        return column(split_exactly(SHARE_ONE, [1] * len(listed)))
+    return column([_share(one.share or "0") for one in listed])
+
+
+def _pairs(settings: MarketSettings, members: int) -> Pairs:
+    """Each producer's shares; equal ones for all others where there are none."""
+    if settings.pairs:
+        rows = sorted((one.producer, one.consumer, _share(one.share)) for one in settings.pairs)
+    else:
+        equal = SHARE_ONE // max(members - 1, 1)
+        everybody = range(members)
+        rows = [(one, other, equal) for one in everybody for other in everybody if one != other]
+    producers, consumers, shares = zip(*rows, strict=True) if rows else ((0,), (0,), (0,))
+    if max(*producers, *consumers) >= members:
+        raise SettingsUnusable(f"pairs: there are only members 0 to {members - 1}")
+    return Pairs(column(producers), column(consumers), column(shares))
+
+
+def _preferences(
+    settings: MarketSettings,
+    listed: Sequence[MemberSettings],
+    currency: Currency,
+    grid: Grid | None,
+) -> Preferences | None:
+    wished = any(one.partners or one.quality or not one.takes_rest for one in listed)
+    if not wished and settings.building_level is None:
+        return None
+    if settings.rule not in AUCTIONS:
+        raise SettingsUnusable(
+            f"partners, qualities or a building_level with {settings.rule}: only auctions "
+            f"({', '.join(AUCTIONS)}) know preferences"
+        )
+    building = [NONE] * len(listed)
+    if settings.building_level is not None and grid is not None:
+        inside = [level.name for level in grid.levels].index(settings.building_level)
+        outer = [one.place[: len(grid.levels) - inside] for one in listed]
+        numbers = {place: number for number, place in enumerate(sorted(set(outer)))}
+        building = [numbers[place] for place in outer]
+
+    def code(quality: str | None) -> int:
+        return NONE if quality is None else QUALITIES.index(quality)
+
+    return Preferences(
+        partners=tuple(one.partners for one in listed),
+        building=column(building),
+        wants=column([code(one.quality) for one in listed]),
+        carries=column([code(one.sells) for one in listed]),
+        premium=column([currency.price(one.premium) for one in listed]),
+        takes_rest=np.array([one.takes_rest for one in listed], dtype=np.bool_),
+    )
