@@ -273,7 +273,7 @@ def test_whatever_is_left_away_has_its_usual_value() -> None:
     assert (usual.rule_name, usual.key_name) == ("mid_market_rate", "dynamic")
     assert (usual.grid, usual.places, usual.fixed_price, usual.preferences) == (None,) * 4
     assert usual.contracts == ()
-    assert usual.percent.tolist() == [100] * MEMBERS
+    assert usual.keys[0][1].percent.tolist() == [100] * MEMBERS
     auction = charter_of(MarketSettings(rule="pay_as_bid"), EURO, MEMBERS, QUARTER_S)
     assert auction.key_name is None
     assert (auction.terms.rule, str(auction.terms.split)) == ("pay_as_bid", "1/2")

@@ -1,38 +1,24 @@
 """A community's market settings, checked and in whole numbers: what its clearing goes by."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from commonwatt.market.auction import AUCTIONS, Terms, read_split
+from commonwatt.market.auction import AUCTIONS, Terms
 from commonwatt.market.catalogue import Rule, rule_named
 from commonwatt.market.columns import IntColumn, column
 from commonwatt.market.contract import Contract, require_usable
-from commonwatt.market.grid import Grid, Level, Place, Window, require_places
-from commonwatt.market.keys import SHARE_DECIMALS, SHARE_ONE, Key, Pairs, needs_of
+from commonwatt.market.grid import Grid, Place, require_places
+from commonwatt.market.keys import Key
+from commonwatt.market.parts import contract_of, grid_of, keys_of, terms_of
 from commonwatt.market.preference import NONE, QUALITIES, Wishes
-from commonwatt.market.settings import (
-    ContractSettings,
-    GridSettings,
-    MarketSettings,
-    MemberSettings,
-    SettingsUnusable,
-)
-from commonwatt.quantity import (
-    SECONDS_PER_HOUR,
-    Currency,
-    parse_time,
-    scaled,
-    split_exactly,
-    time_text,
-)
+from commonwatt.market.settings import MarketSettings, MemberSettings, SettingsUnusable
+from commonwatt.quantity import SECONDS_PER_HOUR, Currency, time_text
 
-DYNAMIC, ORGANISER, HOURLY = "dynamic", "organiser", "hourly_minimum"
+ORGANISER, HOURLY = "organiser", "hourly_minimum"
 FIXED_PRICE = "fixed_price"
-_CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +58,6 @@ class Charter:
     """How energy without bids is shared: each from a UTC second on, ascending."""
     fixed_price: int | None
     """Units per Wh; None where the rule asks for none."""
-    percent: IntColumn
-    """By member, the part of its energy with which it takes part here."""
     grid: Grid | None
     places: tuple[Place, ...] | None
     """By member, where there is a grid."""
@@ -132,23 +116,22 @@ def charter_of(
     rule = rule_named(settings.rule)
     _require_together(settings, rule, interval_s)
     listed = _by_member(settings, members)
-    grid = None if settings.grid is None else _grid(settings.grid, currency)
+    grid = None if settings.grid is None else grid_of(settings.grid, currency)
     places = None
     if grid is not None:
         places = tuple(one.place for one in listed)
         require_places(places, grid)
-    contracts = tuple(_contract(one, currency) for one in settings.contracts)
+    contracts = tuple(contract_of(one, currency) for one in settings.contracts)
     require_usable(contracts, members)
-    keys = tuple(_keys(settings, listed))
+    keys = tuple(keys_of(settings, listed))
     for _, key in keys:
         key.require_for(members, steps=1)
     return Charter(
         rule_name=settings.rule,
         rule=rule,
-        terms=_terms(settings),
+        terms=terms_of(settings),
         keys=keys,
         fixed_price=None if settings.price is None else currency.price(settings.price),
-        percent=column([one.participation_percent for one in listed], "participation_percent"),
         grid=grid,
         places=places,
         contracts=contracts,
@@ -212,103 +195,6 @@ def _by_member(settings: MarketSettings, members: int) -> list[MemberSettings]:
                 )
         listed[one.member] = one
     return [listed.get(member, MemberSettings(member)) for member in range(members)]
-
-
-def _grid(settings: GridSettings, currency: Currency) -> Grid:
-    return Grid(
-        levels=tuple(
-            Level(
-                one.name,
-                fee=None if one.fee is None else currency.price(one.fee),
-                reduction_percent=one.reduction_percent,
-            )
-            for one in settings.levels
-        ),
-        windows=tuple(
-            Window(
-                weekdays=one.weekdays,
-                start_minute=_minute(one.start),
-                end_minute=_minute(one.end),
-                factor_percent=one.factor_percent,
-            )
-            for one in settings.windows
-        ),
-        rounded_to=None if settings.rounded_to is None else currency.price(settings.rounded_to),
-    )
-
-
-def _minute(text: str) -> int:
-    """Minute of the day."""
-    if not _CLOCK.fullmatch(text):
-        raise SettingsUnusable(f"{text!r} is no time of day: write 17:00, or 24:00 for midnight")
-    hours, minutes = map(int, text.split(":"))
-    return hours * 60 + minutes
-
-
-def _contract(settings: ContractSettings, currency: Currency) -> Contract:
-    return Contract(
-        seller=settings.seller,
-        buyer=settings.buyer,
-        price=currency.price(settings.price),
-        first=parse_time(settings.start),
-        end=parse_time(settings.end),
-        volume_wh=settings.volume_wh,
-        share=None if settings.share is None else _share(settings.share),
-    )
-
-
-def _share(text: str) -> int:
-    return scaled(text, SHARE_DECIMALS, "a share", SHARE_ONE)
-
-
-def _terms(settings: MarketSettings) -> Terms:
-    split = read_split(settings.split)
-    if settings.rule in AUCTIONS:
-        return Terms(settings.rule, settings.price_rule, split)
-    return Terms()
-
-
-def _keys(settings: MarketSettings, listed: Sequence[MemberSettings]) -> Iterator[tuple[int, Key]]:
-    """The keys and the times from which they hold."""
-    name = settings.key or DYNAMIC
-    pairs = None
-    if needs_of(name).pairs:
-        pairs = _pairs(settings, len(listed))
-    usual = Key(
-        name,
-        shares=_shares(listed) if needs_of(name).shares else None,
-        priority=column([one.priority for one in listed], "priority"),
-        pairs=pairs,
-        percent=column([one.participation_percent for one in listed], "participation_percent"),
-    )
-    if not settings.coefficients:
-        yield 0, usual
-    starts = [parse_time(step.start) for step in settings.coefficients]
-    if sorted(set(starts)) != starts:
-        raise SettingsUnusable("coefficients: begin each step later than the one before")
-    for since, step in zip(starts, settings.coefficients, strict=True):
-        yield since, replace(usual, shares=column(map(_share, step.shares), "coefficients"))
-
-
-def _shares(listed: Sequence[MemberSettings]) -> IntColumn:
-    """Each member's share; equal ones where nobody has any."""
-    if all(one.share is None for one in listed):
-        return column(split_exactly(SHARE_ONE, [1] * len(listed)))
-    return column([_share(one.share or "0") for one in listed])
-
-
-def _pairs(settings: MarketSettings, members: int) -> Pairs:
-    """Each producer's shares; equal ones for all others where there are none."""
-    if settings.pairs:
-        rows = sorted((one.producer, one.consumer, _share(one.share)) for one in settings.pairs)
-    else:
-        equal = SHARE_ONE // max(members - 1, 1)
-        everybody = range(members)
-        rows = [(one, other, equal) for one in everybody for other in everybody if one != other]
-    producers, consumers, shares = zip(*rows, strict=True) if rows else ((0,), (0,), (0,))
-    if max(*producers, *consumers) >= members:
-        raise SettingsUnusable(f"pairs: there are only members 0 to {members - 1}")
-    return Pairs(column(producers), column(consumers), column(shares))
 
 
 def _preferences(

@@ -80,8 +80,8 @@ def clear(
     fees = _fees(charter, tariff, start)
     part = replace(
         book,
-        need_wh=_taking_part(book.need_wh, charter),
-        offer_wh=_taking_part(book.offer_wh, charter),
+        need_wh=_taking_part(book.need_wh, key),
+        offer_wh=_taking_part(book.offer_wh, key),
     )
     delivered = deliver(charter.contracts, part.need_wh, part.offer_wh, part.purse, fees.of, start)
     left = replace(part, need_wh=delivered.need, offer_wh=delivered.offer, purse=delivered.purse)
@@ -99,9 +99,9 @@ def tariff_at(charter: Charter, tariff: Tariff, start: int) -> Tariff:
     return replace(tariff, fee_supplier=fees_at(charter.grid, tariff.fee_supplier, start)[-1])
 
 
-def _taking_part(wh: Sequence[int], charter: Charter) -> tuple[int, ...]:
+def _taking_part(wh: Sequence[int], key: Key) -> tuple[int, ...]:
     """Each member's percentage; what no order can be for is the supplier's, and stops no close."""
-    part = brought_in(column(wh), charter.percent)
+    part = brought_in(column(wh), key.percent)
     return tuple(np.minimum(part, ORDER_WH_MAX).tolist())
 
 
