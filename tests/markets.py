@@ -154,7 +154,7 @@ grid_settings = st.builds(
 
 @st.composite
 def member_settings(
-    draw: st.DrawFn, member: int, members: int, levels: int, *, bids: bool
+    draw: st.DrawFn, member: int, members: int, levels: int, *, bids: bool, ranked: bool
 ) -> MemberSettings:
     others = [other for other in range(members) if other != member]
     wishes = {}
@@ -165,13 +165,14 @@ def member_settings(
             "partners": tuple(partners),
             "quality": draw(qualities),
             "sells": draw(qualities),
-            "premium": EURO.price_text(draw(st.sampled_from([0, 1, 5_000]))),
             "takes_rest": draw(st.booleans()),
         }
+        if wishes["quality"] is not None:
+            wishes["premium"] = EURO.price_text(draw(st.sampled_from([0, 1, 5_000])))
     return MemberSettings(
         member,
         participation_percent=draw(percents),
-        priority=draw(st.integers(1, 3)),
+        priority=draw(st.integers(1, 3)) if ranked else 1,
         place=tuple(draw(st.sampled_from(["a", "b"])) for _ in range(levels)),
         **wishes,
     )
@@ -230,7 +231,10 @@ def rich_settings(draw: st.DrawFn, choice: Choice, members: int) -> MarketSettin
     grid = draw(st.none() | grid_settings)
     levels = 0 if grid is None else len(grid.levels)
     building = bids and grid is not None and draw(st.booleans())
-    listed = [draw(member_settings(n, members, levels, bids=bids)) for n in range(members)]
+    ranked = choice.key == "priority"
+    listed = [
+        draw(member_settings(n, members, levels, bids=bids, ranked=ranked)) for n in range(members)
+    ]
     if choice.key is not None and KEYS[choice.key].shares and choice.key != "coefficients":
         parts = draw(shares(members))
         listed = [

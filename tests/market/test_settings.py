@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[MarketSettings, str]] = {
     "a price on two lines": (MarketSettings(price="1\n2"), r"with price '1\\n2'"),
     "a rule on two lines": (MarketSettings(rule="a\nb"), r"no clearing rule 'a\\nb'"),
     "a fixed price without one": (MarketSettings(rule="fixed_price"), "fixed_price needs a price"),
-    "a price for another rule": (MarketSettings(price="0.15"), "no other rule takes one"),
+    "a price for another rule": (MarketSettings(price="0.15"), "only fixed_price takes one"),
     "a price that is none": (
         MarketSettings(rule="fixed_price", price="cheap"),
         "'cheap' is not a decimal number",
@@ -123,6 +123,18 @@ REFUSED: dict[str, tuple[MarketSettings, str]] = {
         MarketSettings(rule="uniform_price", price_rule="lottery"),
         "no price rule 'lottery'",
     ),
+    "a price rule nobody knows, where none is needed": (
+        MarketSettings(price_rule="lottery"),
+        "no price rule 'lottery'",
+    ),
+    "a price rule without one price": (
+        MarketSettings(rule="pay_as_bid", price_rule="marginal_order"),
+        "price_rule marginal_order means nothing under pay_as_bid: leave it away",
+    ),
+    "a split without bids": (
+        MarketSettings(split="0.9"),
+        "split means nothing under mid_market_rate: leave it away",
+    ),
     "a split that is none": (
         MarketSettings(rule="pay_as_bid", split="half"),
         "split 'half': not a fraction",
@@ -141,8 +153,19 @@ REFUSED: dict[str, tuple[MarketSettings, str]] = {
         member(participation_percent=101),
         "percent from 100 to 101: use 1 to 100",
     ),
-    "a rank below nought": (member(priority=-1), "priority from -1 to 1"),
-    "a rank beyond 2^63": (member(priority=2**63), "priority: a number is beyond"),
+    "a rank below nought": (
+        MarketSettings(key="priority", members=(MemberSettings(1, priority=-1),)),
+        "priority from -1 to 1",
+    ),
+    "a rank beyond 2^63": (
+        MarketSettings(key="priority", members=(MemberSettings(1, priority=2**63),)),
+        "priority: a number is beyond",
+    ),
+    "a rank that nothing reads": (member(priority=2), "priority of member 1 means nothing here"),
+    "a share that nothing reads": (member(share="0.1"), "share of member 1 means nothing here"),
+    "a place without a grid": (member(place=("a",)), "place of member 1 means nothing here"),
+    "a promise to no bid": (member(sells="green"), "sells of member 1 means nothing here"),
+    "a premium for nothing": (bidder(premium="0.1"), "premium of member 1 means nothing here"),
     "a partner nobody knows": (bidder(partners=(7,)), r"partners \[7\] of member 1"),
     "oneself as a partner": (bidder(partners=(1,)), r"partners \[1\] of member 1"),
     "a partner twice": (bidder(partners=(0, 0)), r"partners \[0, 0\] of member 1"),
@@ -266,6 +289,18 @@ def test_settings_that_cannot_be_are_refused_in_one_line(what: str) -> None:
     with pytest.raises(InputError, match=why) as refusal:
         charter_of(settings, EURO, MEMBERS, QUARTER_S)
     assert "\n" not in str(refusal.value)
+
+
+def test_equal_pairs_are_not_made_for_a_large_community() -> None:
+    settings = MarketSettings(key="pairs")
+    assert charter_of(settings, EURO, 200, QUARTER_S).keys
+    with pytest.raises(InputError, match="no pairs for 201 members: name them"):
+        charter_of(settings, EURO, 201, QUARTER_S)
+
+
+def test_a_community_of_nobody_has_no_market() -> None:
+    with pytest.raises(InputError, match="a community of nobody"):
+        charter_of(MarketSettings(), EURO, 0, QUARTER_S)
 
 
 def test_whatever_is_left_away_has_its_usual_value() -> None:

@@ -11,8 +11,8 @@ from commonwatt.market.catalogue import Rule, rule_named
 from commonwatt.market.columns import IntColumn, column
 from commonwatt.market.contract import Contract, require_usable
 from commonwatt.market.grid import Grid, Place, require_places
-from commonwatt.market.keys import Key
-from commonwatt.market.parts import contract_of, grid_of, keys_of, terms_of
+from commonwatt.market.keys import Key, needs_of
+from commonwatt.market.parts import DYNAMIC, contract_of, grid_of, keys_of, terms_of
 from commonwatt.market.preference import NONE, QUALITIES, Wishes
 from commonwatt.market.settings import MarketSettings, MemberSettings, SettingsUnusable
 from commonwatt.quantity import SECONDS_PER_HOUR, Currency, time_text
@@ -147,10 +147,11 @@ def _require_together(settings: MarketSettings, rule: Rule, interval_s: int) -> 
             f"the key {key!r:.80} with the auction {settings.rule}: an auction shares by bids, "
             "leave one"
         )
-    if (settings.rule == FIXED_PRICE) != (settings.price is not None):
+    if settings.rule == FIXED_PRICE and settings.price is None:
+        raise SettingsUnusable(f"{FIXED_PRICE} needs a price: write both into a file for --market")
+    if settings.rule != FIXED_PRICE and settings.price is not None:
         raise SettingsUnusable(
-            f"rule {settings.rule} with price {settings.price!r:.80}: {FIXED_PRICE} needs a price, "
-            "and no other rule takes one"
+            f"rule {settings.rule} with price {settings.price!r:.80}: only {FIXED_PRICE} takes one"
         )
     if key == HOURLY and interval_s != SECONDS_PER_HOUR:
         raise SettingsUnusable(
@@ -172,8 +173,25 @@ def _require_together(settings: MarketSettings, rule: Rule, interval_s: int) -> 
         )
 
 
+def _require_used(settings: MarketSettings, one: MemberSettings) -> None:
+    """Raise `SettingsUnusable` for what one member writes and nothing reads."""
+    needs, auction = needs_of(settings.key or DYNAMIC), settings.rule in AUCTIONS
+    shared = needs.shares and not settings.coefficients
+    for what, is_given, is_read in (
+        ("share", one.share is not None, shared),
+        ("priority", one.priority != 1, needs.priority),
+        ("place", bool(one.place), settings.grid is not None),
+        ("sells", one.sells is not None, auction),
+        ("premium", one.premium != "0", auction and one.quality is not None),
+    ):
+        if is_given and not is_read:
+            raise SettingsUnusable(f"{what} of member {one.member} means nothing here: leave it")
+
+
 def _by_member(settings: MarketSettings, members: int) -> list[MemberSettings]:
     """One part for each member, as usual where nothing is written."""
+    if members < 1:
+        raise SettingsUnusable("a community of nobody: a market needs members")
     listed: dict[int, MemberSettings] = {}
     for one in settings.members:
         if not 0 <= one.member < members:
@@ -193,6 +211,7 @@ def _by_member(settings: MarketSettings, members: int) -> list[MemberSettings]:
                 raise SettingsUnusable(
                     f"quality {quality!r} of member {one.member}: use one of {', '.join(QUALITIES)}"
                 )
+        _require_used(settings, one)
         listed[one.member] = one
     return [listed.get(member, MemberSettings(member)) for member in range(members)]
 

@@ -19,6 +19,8 @@ from commonwatt.market.settings import (
 from commonwatt.quantity import Currency, parse_time, scaled, split_exactly
 
 DYNAMIC = "dynamic"
+EQUAL_PAIRS_MEMBERS_MAX = 200
+"""A larger community would have a pair for almost everybody with everybody."""
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 
@@ -119,6 +121,11 @@ def _pairs(settings: MarketSettings, members: int) -> Pairs:
     """Each producer's shares; equal ones for all others where there are none."""
     if settings.pairs:
         rows = sorted((one.producer, one.consumer, _share(one.share)) for one in settings.pairs)
+    elif members > EQUAL_PAIRS_MEMBERS_MAX:
+        raise SettingsUnusable(
+            f"no pairs for {members} members: name them; equal ones are made for at most "
+            f"{EQUAL_PAIRS_MEMBERS_MAX}"
+        )
     else:
         equal = SHARE_ONE // max(members - 1, 1)
         everybody = range(members)

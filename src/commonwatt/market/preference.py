@@ -23,6 +23,7 @@ from commonwatt.market.orders import BookUnusable, OrderBook
 from commonwatt.market.own_trade import best_of_all
 from commonwatt.market.pairing import paired_by_price, without_own_trades
 from commonwatt.market.result import TradeColumns
+from commonwatt.quantity import PRICE_PER_WH_MAX
 
 NONE = -1
 QUALITIES = ("green", "local")
@@ -96,7 +97,7 @@ def preference_rounds(book: OrderBook, wishes: Wishes, *, allow_self_trade: bool
         sells = np.flatnonzero((sell_group != NONE) & (book.sell.wh > sold))
         if not buys.size or not sells.size:
             continue
-        limit = book.buy.price[buys] + premium[buys]
+        limit = np.minimum(book.buy.price[buys] + premium[buys], PRICE_PER_WH_MAX)
         part = OrderBook(
             book.buy.only(buys)._replace(wh=(book.buy.wh - bought)[buys], price=limit),
             book.sell.only(sells)._replace(wh=(book.sell.wh - sold)[sells]),

@@ -12,7 +12,6 @@ from commonwatt.market.catalogue import DEFAULT_RULE, rule_named
 from commonwatt.market.keys import KEYS
 
 SETTINGS_BYTES_MAX = 16_000_000
-FORMAT = "commonwatt-market-1"
 
 
 class SettingsUnusable(InputError):
