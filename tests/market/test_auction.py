@@ -53,7 +53,7 @@ def book_of(bids: Sequence[Row], offers: Sequence[Row]) -> OrderBook:
 @pytest.mark.parametrize("own", [False, True], ids=["without own trades", "with own trades"])
 @pytest.mark.parametrize("rule", AUCTIONS)
 @given(book=sides())
-@effort(4)
+@effort(8)
 def test_no_matching_gains_more(rule: str, own, book) -> None:
     bids, offers = book
     result = auction(book_of(bids, offers), Terms(rule, allow_self_trade=own))
@@ -96,6 +96,8 @@ def test_every_order_is_kept_to(book, rule: str, own, split: Fraction) -> None:
         paid, received = paid + trade.amount, received + trade.wh * trade.price
     assert bought == result.buy_filled.tolist()
     assert sold == result.sell_filled.tolist()
+    assert [row[1] - wh for row, wh in zip(bids, bought, strict=True)] == result.buy_open.tolist()
+    assert [row[1] - wh for row, wh in zip(offers, sold, strict=True)] == result.sell_open.tolist()
     assert all(wh <= row[1] for wh, row in zip(bought, bids, strict=True))
     assert all(wh <= row[1] for wh, row in zip(sold, offers, strict=True))
     assert sum(bought) == sum(sold) == result.volume_wh

@@ -125,6 +125,8 @@ def auction(book: OrderBook, terms: Terms, wishes: Wishes | None = None) -> Resu
         preferred=len(preferred.trades.wh),
         buy_filled=bought,
         sell_filled=sold,
+        buy_open=book.buy.wh - bought,
+        sell_open=book.sell.wh - sold,
         gain=gain_of(trades, bid, book.sell.price[trades.sell]),
     )
 

@@ -63,6 +63,9 @@ class Result:
     buy_filled: IntColumn
     """Wh served, by buy order."""
     sell_filled: IntColumn
+    buy_open: IntColumn
+    """Wh of each buy order that stayed open."""
+    sell_open: IntColumn
     gain: int
     """What buyers would have paid at most, less what sellers would have asked at least; units."""
 
