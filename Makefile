@@ -7,7 +7,7 @@ TEST_STAMP := $(VENV)/.installed-tests
 ANVIL := .tools/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil
 ANVIL_VERSION := 1.7.1
 
-.PHONY: demo test test-tools bench soak lint format vectors clean
+.PHONY: demo test test-tools bench soak mutants lint format vectors clean
 
 demo: $(STAMP)  ## A neighbourhood's day: run, audit, summary, report
 	$(BIN)/commonwatt demo
@@ -49,6 +49,9 @@ bench: $(TEST_STAMP)  ## Figures of this machine, beside their targets
 
 soak: test-tools  ## Long runs: fifty kills, thousands of examples
 	COMMONWATT_SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "soak or not soak"
+
+mutants: $(TEST_STAMP)  ## Take each check out of the certificate book: its tests must notice
+	$(BIN)/python tools/mutants.py
 
 vectors: $(TEST_STAMP)  ## Write the reference days again, after a change of format
 	$(BIN)/python tools/write_vectors.py

@@ -53,6 +53,10 @@ def _measurements(folder: Path, *, quick: bool) -> list[Measurement]:
         ("gas", lambda: msgspec.json.decode(module("gas").output, type=list[Section])),
         ("auctions", lambda: market.measure_auctions(folder, quick=quick)),
         ("allocation keys", lambda: market.measure_keys(quick=quick)),
+        (
+            "the book of certificates",
+            lambda: msgspec.json.decode(module("certificates", *few).output, type=list[Section]),
+        ),
     ]
     if not quick:
         taken.append(("restart", lambda: restart.measure(folder / "ten-days")))

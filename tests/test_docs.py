@@ -237,7 +237,7 @@ def test_all_28_rules_of_certificates_are_in_the_table_with_a_state() -> None:
     page = text_of(DOCS / "certificates.md")
     assert [int(number) for number in RULE_ROW.findall(page)] == list(range(1, 29))
     rows = [line.split("|") for line in page.splitlines() if re.match(r"\| R\d+ \|", line)]
-    assert {row[3].strip() for row in rows} == {"now", "in part", "later"}
+    assert {row[3].strip() for row in rows} <= {"now", "in part", "later"}
 
 
 def test_gas_and_sizes_are_the_measured_ones() -> None:

@@ -52,7 +52,7 @@ BY_BIDS = MarketSettings(
 BY_KEYS = {
     "organiser": MarketSettings(
         key="organiser",
-        members=(MemberSettings(0, share="0.5"), MemberSettings(1, share="0.5", priority=2)),
+        members=(MemberSettings(0, share="0.5"), MemberSettings(1, share="0.5")),
     ),
     "pairs": MarketSettings(rule="fixed_price", price="0.15", key="pairs", pairs=(
         PairSettings(0, 1, "0.5"), PairSettings(1, 0, "0.5"),

@@ -2,10 +2,17 @@
 
 import pytest
 from eth_account import Account as EthAccount
+from eth_account.messages import encode_defunct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonwatt.chain.account import AccessList, Account, Transaction, created_address
+from commonwatt.chain.account import (
+    AccessList,
+    Account,
+    Transaction,
+    created_address,
+    signer_of,
+)
 
 keys = st.integers(1, 2**200).map(lambda number: number.to_bytes(32, "big"))
 addresses = st.binary(min_size=20, max_size=20)
@@ -75,3 +82,21 @@ def test_the_address_of_a_new_contract_is_known_beforehand() -> None:
         "343c43a37d37dff08ae8c4a11544c718abb4fcf8",
         "f778b86fa74e846c4f0a1fbd1335fe81c00a0c91",
     ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(key=keys, text=st.binary(max_size=300))
+def test_texts_are_signed_as_wallets_sign_them(key: bytes, text: bytes) -> None:
+    account = Account.from_key(key)
+    signature = account.sign_text(text)
+    assert signature == EthAccount.sign_message(encode_defunct(text), key).signature
+    assert signer_of(text, signature) == account.address_bytes
+    assert signer_of(text + b"!", signature) != account.address_bytes
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [b"", bytes(65), b"\x01" * 64 + b"\x1b", b"\xff" * 64 + b"\x1b", bytes(64) + b"\x00"],
+)
+def test_what_is_no_signature_has_no_signer(signature: bytes) -> None:
+    assert signer_of(b"text", signature) != Account.from_key(bytes(31) + b"\x01").address_bytes

@@ -10,6 +10,7 @@ from commonwatt.chain.embedded import EmbeddedChain
 from commonwatt.chain.embedded.block import Block
 from commonwatt.chain.errors import TransactionReverted
 from commonwatt.chain.ledger import NAMED_LANE_SLOTS_MIN
+from commonwatt.chain.production import Purpose, TokenId
 from contracts.ground import EURO, NOON, Ground
 
 
@@ -34,9 +35,35 @@ def lived() -> Ground:
     for amount in (150, 250):  # part, then all: a slot is emptied
         ground.ledger.transfer(keeper, keeper.address_bytes, buyer.address_bytes, token, amount)
     ground.ledger.withdraw(buyer, 1, 2 * EURO)
+    trade(ground, ground.token(second.production))
     ground.join(6 * NAMED_LANE_SLOTS_MIN - 14)
     ground.close(deltas=[-EURO, EURO, *([0] * (6 * NAMED_LANE_SLOTS_MIN - 2))])
     return ground
+
+
+def trade(ground: Ground, token: TokenId) -> None:
+    """Everything else that is done with certificates, by those who may and by one who may not."""
+    ledger, (seller, buyer, *_) = ground.ledger, ground.members
+    own, message = seller.address_bytes, bytes(range(32))
+    number = ledger.number_of(ledger.offer(seller, token, 300, 7, ground.clock.now + 10**6))
+    ledger.mint(ground.issuer, [(buyer.address_bytes, 10**6)])
+    ledger.buy(buyer, number, 100, 700)
+    ledger.cancel_offer(seller, number)
+    ledger.reserve(seller, own, 1, token, 50)
+    ledger.release(seller, own, 1, token, 50, receiver=buyer.address_bytes)
+    day = Purpose("bakery", "here", "DE", NOON, NOON + 10**7, "bread")
+    ledger.retire(seller, own, token, 100, day)
+    ledger.reinstate(ground.issuer, own, token, 40, "not delivered")
+    ledger.withdraw_units(ground.issuer, own, token, 10, "counted twice")
+    ledger.export_units(seller, own, token, 20, destination=message, message=message)
+    ledger.restore(ground.issuer, own, token, 20, message)
+    with pytest.raises(TransactionReverted, match="did not export"):
+        ledger.restore(ground.issuer, own, token, 20, message)
+    ground.register(plant := ground.meter("plant", direct=True))
+    ledger.start_direct(ground.stranger, plant.last.record)
+    ground.issue(plant)
+    ledger.keep(seller, ground.meters[0].key.meter, ground.clock.now)
+    ledger.post(ground.issuer, 1, message)
 
 
 @pytest.fixture(scope="module")

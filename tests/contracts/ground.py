@@ -119,7 +119,9 @@ class Ground:
     stranger = account("stranger")
 
     @classmethod
-    def new(cls, beside: "Ground | None" = None, *, shared: bool = True) -> "Ground":
+    def new(
+        cls, beside: "Ground | None" = None, *, shared: bool = True, **changes: Any
+    ) -> "Ground":
         """A community without members: on a chain of its own, or on the chain of another one.
 
         In the second case it shares the other's registry, certificates and token, or nothing.
@@ -130,10 +132,14 @@ class Ground:
         same: dict[str, Any] = {}
         if beside and shared:
             at = beside.ledger.addresses
-            same = {"token": at.token, "registry": at.registry, "certificate": at.certificate}
+            same = {
+                "token": at.token, "registry": at.registry, "certificate": at.certificate,
+                "exchange": at.exchange, "book": at.book,
+            }  # fmt: skip
         ledger = deploy(
             connection, issuer=cls.issuer, operator=cls.operator.address_bytes,
-            supplier=cls.supplier.address_bytes, grid_operator=cls.grid.address_bytes, **same,
+            supplier=cls.supplier.address_bytes, grid_operator=cls.grid.address_bytes,
+            **(same | changes),
         )  # fmt: skip
         return cls(clock, chain, ledger)
 
@@ -236,10 +242,27 @@ class Ground:
         meter.last = record
         return shown
 
+    def issue(self, meter: Meter, **changes: Any) -> Receipt:
+        """One quarter hour of a meter that writes to the chain itself, given to the chain."""
+        self.clock.now += QUARTER
+        record = meter.next(self.clock.now, **changes)
+        receipt = self.ledger.issue_direct(self.stranger, record.record, record.signature)
+        meter.last = record
+        return receipt
+
     def claim(self, shown: Shown, sender: Account | None = None) -> Receipt:
         return self.ledger.claim(
             sender or self.stranger, shown.previous, shown.production, shown.signature
         )
+
+    def send(self, sender: Account, where: str, function: str, *values: object) -> Receipt:
+        """One call of a contract, as somebody without our client would make it."""
+        return self.ledger._send(sender, where, function, *values)
+
+    def allow(self, payer: Account, amount: int) -> None:
+        """Give tokens to somebody who lets the exchange take them."""
+        self.ledger.mint(self.issuer, [(payer.address_bytes, amount)])
+        self.send(payer, "token", "approve", self.ledger.addresses.exchange, 2**256 - 1)
 
     def token(self, production: Production) -> TokenId:
         start = int.from_bytes(production.seal[52:60])

@@ -6,14 +6,17 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from eth_abi.abi import decode
+from eth_abi.abi import decode, encode
 
 from commonwatt.audit.facts import Claim
 from commonwatt.chain.abi import contract
-from commonwatt.chain.production import Production
+from commonwatt.chain.encoding import keccak
+from commonwatt.chain.ledger import new_meter
+from commonwatt.chain.production import Production, Purpose
 from commonwatt.meter.keys import MeterKey, other_form
 from commonwatt.meter.record import Quality, Record, SignedRecord
 from contracts.ground import NOON, QUARTER, ROOFTOP, Closed, Ground, Meter, Shown, account, leaf
+from contracts.helpers import deploy
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +245,46 @@ def test_a_statement_of_another_community_certifies_nothing_here(
         ground.claim(Shown(before, production, record.signature))
 
 
+@pytest.mark.parametrize(
+    ("duration", "late", "reason"),
+    [
+        (900, 450, "interval is not on the grid"),
+        (7_200, 0, "interval is longer than an hour"),
+        (0, 0, "interval is longer than an hour"),
+        (900, 0, None),
+    ],
+)
+def test_intervals_are_checked_whatever_a_community_s_own_contract_lets_through(
+    ground: Ground, duration: int, late: int, reason: str | None
+) -> None:
+    """Rule R6: units of an interval off the grid would have no place of their own."""
+    ledger, operator = ground.ledger, ground.operator
+    at, issuer, connection = ledger.addresses, ground.issuer, ledger.connection
+    lax = deploy(connection, operator, "lax_settlement", encode(["address"], [at.registry]))
+    ground.send(issuer, "registry", "found", lax, operator.address_bytes)
+    ground.send(operator, "registry", "join", lax, [operator.address_bytes])
+    ground.clock.now += 7_200 - ground.clock.now % 7_200 + late
+    meter = ground.meter(f"of a lax community {duration} {late}")
+    ground.send(issuer, "registry", "register_meters", lax, [new_meter(meter.registered)])
+    start = ground.clock.now
+    record = meter.next(start + duration, duration=duration, export_wh=1)
+    body, root = bytes(32), sha256(b"\0" + leaf(record, 1, 1)).digest()
+    place = start.to_bytes(8) + duration.to_bytes(4) + (1).to_bytes(4)
+    seal = body + lax + place + root
+    set_anchor = keccak(b"set_anchor(uint256,bytes32)")[:4] + start.to_bytes(32)
+    connection.send(operator, "0x" + lax.hex(), set_anchor + sha256(seal).digest())
+    shown = Shown(
+        meter.last.record,
+        Production(record.record, seal, index=0, path=(), issued_wh=1, free_wh=1),
+        record.signature,
+    )
+    if reason is None:
+        ground.claim(shown)
+        return
+    with ground.refused(f"certificate: {reason}"):
+        ground.claim(shown)
+
+
 # Signatures
 
 
@@ -311,9 +354,9 @@ RECORD_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no previous": ({"previous": bytes(32)}, "previous record is not the one named"),
     "a gap in the sequence": ({"sequence": 99}, "records are not adjacent"),
     "the same sequence": ({"sequence": 0}, "records are not adjacent"),
-    "the end of the time": ({"time_end": 2**64 - 1}, "record is of another interval"),
-    "an earlier end": ({"time_end": NOON}, "record is of another interval"),
-    "half the time": ({"duration": 450}, "record is of another interval"),
+    "the end of the time": ({"time_end": 2**64 - 1}, "intervals do not meet"),
+    "an earlier end": ({"time_end": NOON}, "intervals do not meet"),
+    "half the time": ({"duration": 450}, "intervals do not meet"),
     "a register that fell": ({"export_mwh": 5_000_399}, "register went down"),
     "too much power": (
         {"export_mwh": 5_000_400 + 1_563_000}, "more than rated power"
@@ -347,13 +390,22 @@ def test_as_much_as_rated_power_and_a_quarter_is_believed(ground: Ground) -> Non
         ground.claim(shown)
 
 
-def test_the_largest_plant_fits(ground: Ground) -> None:
+def test_the_largest_plant_fits_and_what_no_lane_holds_is_not_believed(ground: Ground) -> None:
+    """137 GWh in a quarter hour: more than all plants on earth give."""
     ground.register(meter := ground.meter("sunflower", rated_w=2**40 - 1))
-    most = (2**40 - 1) * 5 // 16
+    most = 2**37 - 1
     shown = ground.quarter(meter, issued=most, free=most, export_wh=most)
     ground.claim(shown)
     token = ground.token(shown.production)
-    assert ground.ledger.units(ground.members[0].address_bytes, token) == most
+    owner = ground.members[0]
+    assert ground.ledger.units(owner.address_bytes, token) == most
+    day = Purpose("steelworks", "", "DE", token.start, token.start + QUARTER, "heat")
+    ground.ledger.retire(owner, owner.address_bytes, token, most - 1, day)
+    assert ground.ledger.units(owner.address_bytes, token) == 1
+    assert ground.ledger.retired(owner.address_bytes, token) == most - 1
+    shown = ground.quarter(meter, issued=1, free=1, export_wh=most + 1)
+    with ground.refused("certificate: more than rated power"):
+        ground.claim(shown)
 
 
 def test_another_previous_record_is_refused(ground: Ground, roof: Meter) -> None:
@@ -386,7 +438,7 @@ def test_a_gap_blocks_only_the_interval_behind_it(ground: Ground, roof: Meter) -
     # A meter that was silent for a quarter hour and counts on: the interval is not the record's.
     ground.clock.now += QUARTER
     late = ground.quarter(roof)
-    with ground.refused("certificate: records are not adjacent"):
+    with ground.refused("certificate: intervals do not meet"):
         ground.claim(late)
     ground.claim(shown)
     ground.claim(ground.quarter(roof))

@@ -24,14 +24,21 @@ BUDGETS = {
     "close, 43 participants": 120_000,
     "close, 1000 participants": 1_080_000,
     "claim, tree of 64": 110_000,
-    "claim, tree of 64, first of six in a slot": 110_000,
+    "claim, tree of 64, first of three in a slot": 110_000,
     "claim run of 32, tree of 64, each": 40_000,
+    "issue_direct": 85_000,
+    "transfer, first of three in a slot": 58_000,
+    "transfer": 58_000,
+    "retire": 36_000,
+    "buy": 110_000,
+    "buy, first of three in a slot": 110_000,
+    "buy, of a seller without tokens": 110_000,
 }
 
 
 def measure() -> dict[str, int]:
     """Run every operation once, on the same ground each time."""
-    return {**_closes(), **_flows(), **_certificates()}
+    return {**_closes(), **_flows(), **_certificates(), **_direct(), **_sales()}
 
 
 def _closes() -> dict[str, int]:
@@ -85,38 +92,95 @@ def _flows() -> dict[str, int]:
     return found
 
 
-def _certificates() -> dict[str, int]:
-    ground = Ground.new()
+def _roof(ground: Ground) -> list[Shown]:
+    """Twelve quarter hours of a roof among 63 others, the first at the start of a slot."""
     ground.join(2)
     ground.register(meter := ground.meter("roof"))
-    ground.clock.now += -ground.clock.now % (900 * 256 * 6)
+    ground.clock.now += -ground.clock.now % (900 * 256 * 3)
+    ground.quarter(meter, others=63)
+    return [ground.quarter(meter, others=63) for _ in range(12)]
 
-    def quarter() -> Shown:
-        return ground.quarter(meter, others=63)
 
-    quarter()
-    shown = [quarter() for _ in range(12)]
+def _certificates() -> dict[str, int]:
+    ground = Ground.new()
+    shown = _roof(ground)
+    meter, ledger = ground.meters[0], ground.ledger
     claims = [ground.claim(each).gas_used for each in shown]
-    run = [quarter() for _ in range(32)]
-    receipt = ground.ledger.claim_run(
+    run = [ground.quarter(meter, others=63) for _ in range(32)]
+    receipt = ledger.claim_run(
         ground.stranger, run[0].previous, [each.production for each in run], run[-1].signature
     )  # fmt: skip
-    owner, one, two = ground.members[0], shown[6], shown[7]
-    buyer = ground.members[1].address_bytes
+    owner, tokens = ground.members[0], [ground.token(each.production) for each in shown]
+    at, buyer = owner.address_bytes, ground.members[1].address_bytes
     day = Purpose("household", "Market Square 1", "DE", NOON, NOON + 10**8, "own use")
-    move, retire = ground.ledger.transfer, ground.ledger.retire
-    tokens = [ground.token(each.production) for each in (one, two)]
-    at = owner.address_bytes
+    message = bytes(range(32))
     return {
         "claim, tree of 64, first of a meter": claims[0],
-        "claim, tree of 64, first of six in a slot": claims[5],
-        "claim, tree of 64": max(claims[6:11]),
+        "claim, tree of 64, first of three in a slot": claims[5],
+        "claim, tree of 64": max(claims[6], claims[7]),
         "claim run of 32, tree of 64, each": _gas([receipt], 32),
-        "transfer, first of six in a slot": move(owner, at, buyer, tokens[0], 100).gas_used,
-        "transfer": move(owner, at, buyer, tokens[1], 100).gas_used,
-        "retire, first of six in a slot": retire(owner, at, tokens[0], 100, day).gas_used,
-        "retire": retire(owner, at, tokens[1], 100, day).gas_used,
+        "transfer, first of three in a slot": _used(
+            ledger.transfer(owner, at, buyer, tokens[5], 100)
+        ),
+        "transfer": _used(ledger.transfer(owner, at, buyer, tokens[6], 100)),
+        "transfer of 12 at once, each": _gas(
+            [ledger.transfer_many(owner, at, buyer, [(token, 1) for token in tokens])], 12
+        ),
+        "retire": _used(ledger.retire(owner, at, tokens[6], 100, day)),
+        "keep": _used(ledger.keep(owner, meter.key.meter, ground.clock.now)),
+        "withdraw units": _used(
+            ledger.withdraw_units(ground.issuer, at, tokens[7], 10, "counted twice")
+        ),
+        "reinstate": _used(ledger.reinstate(ground.issuer, at, tokens[6], 10, "not delivered")),
+        "export": _used(
+            ledger.export_units(owner, at, tokens[8], 10, destination=message, message=message)
+        ),
+        "restore": _used(ledger.restore(ground.issuer, at, tokens[8], 10, message)),
+        "post to the book": _used(
+            [ledger.post(ground.issuer, count, message) for count in (1, 2)][-1]
+        ),
     }
+
+
+def _direct() -> dict[str, int]:
+    """A plant's meter that writes to the chain itself, in its second slot of intervals."""
+    ground = Ground.new()
+    ground.join(1)
+    ground.clock.now += -ground.clock.now % (900 * 256 * 3)
+    ground.register(meter := ground.meter("plant", direct=True))
+    start = ground.ledger.start_direct(ground.stranger, meter.last.record)
+    gas = [ground.issue(meter).gas_used for _ in range(6)]
+    return {
+        "start_direct": start.gas_used,
+        "issue_direct, first of three in a slot": gas[3],
+        "issue_direct": max(gas[4:]),
+    }
+
+
+def _sales() -> dict[str, int]:
+    ground = Ground.new()
+    shown = _roof(ground)
+    ledger = ground.ledger
+    for each in shown:
+        ground.claim(each)
+    tokens = [ground.token(each.production) for each in shown]
+    seller, buyer = ground.members
+    ledger.mint(ground.issuer, [(buyer.address_bytes, 10**9)])
+    end = ground.clock.now + 86_400
+    offers = [ledger.offer(seller, token, 400, 25_000, end).gas_used for token in tokens]
+    bought = [ledger.buy(buyer, number, 100, 100 * 25_000).gas_used for number in (1, 4, 5)]
+    return {
+        "offer": max(offers[1:]),
+        "buy, of a seller without tokens": bought[0],
+        "buy, first of three in a slot": bought[1],
+        "buy": bought[2],
+        "buy, all that is left": ledger.buy(buyer, 5, 300, 300 * 25_000).gas_used,
+        "cancel an offer": ledger.cancel_offer(seller, 4).gas_used,
+    }
+
+
+def _used(receipt: Receipt) -> int:
+    return receipt.gas_used
 
 
 def _gas(receipts: list[Receipt], shares: int) -> int:

@@ -1,7 +1,11 @@
 """Certificates in hand: moving them, retiring them, and contracts that hold them (ERC-1155)."""
 
+import json
 from dataclasses import replace
+from string import ascii_letters, digits
 from typing import Any
+from urllib.parse import unquote
+from urllib.request import urlopen
 
 import pytest
 from eth_abi.abi import decode, encode
@@ -144,23 +148,23 @@ def test_retired_units_say_for_whom_and_never_come_back(ground: Ground, token: T
     assert [word[-20:] for word in said.topics[1:3]] == [owner, owner]
     assert int.from_bytes(said.topics[3]) == ROOFTOP
     number, wh, words = decode(["uint256", "uint256", "bytes"], said.data)
-    types = ["string", "string", "string", "uint64", "uint64", "string"]
-    p = PURPOSE
     assert (number, wh) == (token.number, 150)
-    assert decode(types, words) == (
-        p.beneficiary, p.location, p.country, p.period_start, p.period_end, p.purpose
-    )  # fmt: skip
+    assert Purpose.decode(words) == PURPOSE
     assert ground.ledger.facts().retirements[-1] == Retirement(*token, owner=owner, wh=150)
     with ground.refused("certificate: balance too small"):
         ground.ledger.transfer(OWNER, owner, account("buyer").address_bytes, token, 251)
 
 
-def test_full_retirement_frees_the_slot_of_the_holding(ground: Ground, token: TokenId) -> None:
-    at = ground.ledger.addresses.certificate
+def test_retiring_opens_no_slot_and_giving_all_away_frees_one(
+    ground: Ground, token: TokenId
+) -> None:
+    at, owner, buyer = ground.ledger.addresses.certificate, OWNER.address_bytes, account("buyer")
     before = len(ground.state()[at])
-    ground.ledger.retire(OWNER, OWNER.address_bytes, token, 399, PURPOSE)
+    ground.ledger.retire(OWNER, owner, token, 399, PURPOSE)
+    assert len(ground.state()[at]) == before
+    ground.ledger.transfer(OWNER, owner, buyer.address_bytes, token, 1)
     assert len(ground.state()[at]) == before + 1
-    ground.ledger.retire(OWNER, OWNER.address_bytes, token, 1, PURPOSE)
+    ground.ledger.transfer(buyer, buyer.address_bytes, owner, token, 1)
     assert len(ground.state()[at]) == before
 
 
@@ -259,7 +263,29 @@ def test_the_contract_says_which_interfaces_it_has(ground: Ground) -> None:
         assert _ask(ground, "supportsInterface", bytes.fromhex(interface)) == (True,)
     for interface in ("ffffffff", "80ac58cd", "36372b07"):
         assert _ask(ground, "supportsInterface", bytes.fromhex(interface)) == (False,)
-    assert _ask(ground, "uri", 1) == ("commonwatt:certificate/{id}",)
+
+
+def test_a_wallet_finds_metadata_without_asking_anybody_else(
+    ground: Ground, token: TokenId
+) -> None:
+    """ERC-1155: a URI of RFC 3986 to a JSON document, {id} in it replaced by 64 hex digits."""
+    uri = ground.ledger.uri(token)
+    assert not set(uri.replace("{id}", "")) - set(
+        ascii_letters + digits + "-._~:/?#[]@!$&'()*+,;=%"
+    )
+    told = json.loads(urlopen(uri.replace("{id}", f"{token.number:064x}")).read())
+    assert told == {
+        "name": "Electricity of known origin, 1 Wh",
+        "decimals": 0,
+        "properties": {
+            "id": f"0x{token.number:064x}", "start": token.start, "duration": QUARTER,
+            "source": ROOFTOP,
+        },
+    }  # fmt: skip
+    nobody = TokenId(b"\xff" * 20, 2**64 - 1, 2**32 - 1)
+    assert json.loads(unquote(ground.ledger.uri(nobody).partition(",")[2]))["properties"] == {
+        "id": "0x{id}", "start": nobody.start, "duration": nobody.duration, "source": 0,
+    }  # fmt: skip
 
 
 def test_a_batch_moves_whole_or_not_at_all(ground: Ground, token: TokenId) -> None:

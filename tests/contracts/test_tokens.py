@@ -144,9 +144,16 @@ def test_a_settlement_is_made_of_contracts_that_are_there(ground: Ground) -> Non
         with ground.refused(reason):
             creation = contract("Settlement").creation(*values)
             ground.ledger.connection.send(ground.stranger, None, creation)
-    with ground.refused("certificate: registry is not a contract"):
-        creation = contract("Certificate").creation(nobody)
-        ground.ledger.connection.send(ground.stranger, None, creation)
+    others = (
+        ("Certificate", (nobody, 0), "certificate: registry is not a contract"),
+        ("Exchange", (nobody, at.token), "exchange: certificate is not a contract"),
+        ("Exchange", (at.certificate, nobody), "exchange: token is not a contract"),
+        ("Book", (nobody,), "book: registry is not a contract"),
+    )
+    for name, made_of, reason in others:
+        with ground.refused(reason):
+            creation = contract(name).creation(*made_of)
+            ground.ledger.connection.send(ground.stranger, None, creation)
 
 
 def _habit(odd: Ground, habit: int) -> None:

@@ -4,7 +4,8 @@ Plain data, so that an audit needs no chain client; `chain/ledger.py` reads it f
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 from commonwatt.meter.registration import ZONE_BYTES, Registration
 
@@ -90,6 +91,70 @@ class Retirement:
     wh: int
 
 
+class Act(Enum):
+    """What happened to units on the chain."""
+
+    ISSUED = "issued"
+    MOVED = "moved"
+    RETIRED = "retired"
+    REINSTATED = "reinstated"
+    """Retired units given back to their holder by the issuer."""
+    WITHDRAWN = "withdrawn"
+    EXPORTED = "exported"
+    RESTORED = "restored"
+    """Exported units that came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One thing that happened to units of one certificate."""
+
+    act: Act
+    meter: bytes
+    start: int
+    duration: int
+    wh: int
+    giver: bytes | None
+    """Whose held units became fewer; None if nobody's did."""
+    taker: bytes | None
+    """Whose held units became more; None if nobody's did."""
+    words: bytes = b""
+    """Claim data of a retirement, reason of a withdrawal or reinstatement, message of an export
+    or a return."""
+    destination: bytes = b""
+    """Registry to which units were exported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Escrow:
+    """Who put units into an escrow, and who alone can take them out."""
+
+    agent: bytes
+    holder: bytes
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRecord:
+    """A record of a meter that writes to the chain itself, as the chain took it down."""
+
+    meter: bytes
+    sequence: int
+    time_end: int
+    export_mwh: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BookPost:
+    """The head of the book, as the issuer posted it."""
+
+    count: int
+    head: bytes
+    transaction: bytes
+    block: int
+
+
 @dataclass(frozen=True, slots=True)
 class ChainFacts:
     """All that an audit of one community asks of the chain."""
@@ -115,3 +180,14 @@ class ChainFacts:
     """Token balances by account, the settlement contract's included."""
     claims: tuple[Claim, ...]
     retirements: tuple[Retirement, ...]
+    """What is retired now of the claims: reinstated units are not in it any more."""
+    issues: tuple[Claim, ...] = ()
+    """Units issued on records that meters wrote to the chain themselves."""
+    movements: tuple[Movement, ...] = ()
+    """All that happened to units of this community's meters, in order."""
+    escrows: Mapping[bytes, Escrow] = field(default_factory=dict)
+    """By the address under which their units are held."""
+    kept: Mapping[bytes, int] = field(default_factory=dict)
+    """Meters whose certificates are kept in the book, and the start from which they are."""
+    records: tuple[DirectRecord, ...] = ()
+    posts: tuple[BookPost, ...] = ()

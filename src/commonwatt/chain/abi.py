@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
-CONTRACTS = ("Euro", "Registry", "Settlement", "Certificate")
+CONTRACTS = ("Euro", "Registry", "Settlement", "Certificate", "Exchange", "Book")
 WORD = 32
 
 

@@ -17,6 +17,9 @@ KEY_BYTES = 32
 ADDRESS_BYTES = 20
 WORD_BYTES = 32
 _EIP_155 = 35
+_WALLET_V, _TEXT_SIGNATURE_BYTES = 27, 65
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+"""Of secp256k1: of a signature's two forms only the one with the lower s is taken."""
 
 AccessList = tuple[tuple[bytes, tuple[int, ...]], ...]
 """Contracts, 20 bytes each, with the storage slots a transaction will touch there (EIP-2930)."""
@@ -96,9 +99,41 @@ class Account:
             raw = bytes((kind,)) + rlp((*fields, recovery, r, s))
         return Signed(raw, keccak(raw))
 
+    def sign_text(self, text: bytes) -> bytes:
+        """Sign a text as wallets do (EIP-191): r, s, v in 65 bytes."""
+        found: bytes = _private(self.key).sign_recoverable(_wallet_hash(text), hasher=None)
+        return found[:64] + bytes((found[64] + _WALLET_V,))
+
     def _signature(self, message: bytes) -> tuple[int, int, int]:
         found = _private(self.key).sign_recoverable(keccak(message), hasher=None)
         return found[64], int.from_bytes(found[:32], "big"), int.from_bytes(found[32:64], "big")
+
+
+def signer_of(text: bytes, signature: bytes) -> bytes | None:
+    """The account that signed a text (EIP-191); None where nobody did, or in the other form.
+
+    Args:
+        text: what was signed.
+        signature: r, s, v in 65 bytes; s at most half the group's order.
+    """
+    from coincurve import PublicKey  # noqa: PLC0415 - loaded when somebody first signs
+
+    if len(signature) != _TEXT_SIGNATURE_BYTES:
+        return None
+    recovery, s = signature[-1] - _WALLET_V, int.from_bytes(signature[32:64])
+    if recovery not in (0, 1) or s > _HALF_ORDER:
+        return None
+    try:
+        found = PublicKey.from_signature_and_message(
+            signature[:64] + bytes((recovery,)), _wallet_hash(text), hasher=None
+        )
+    except ValueError:
+        return None
+    return keccak(found.format(compressed=False)[1:])[-ADDRESS_BYTES:]
+
+
+def _wallet_hash(text: bytes) -> bytes:
+    return keccak(b"\x19Ethereum Signed Message:\n%d" % len(text) + text)
 
 
 @cache

@@ -9,14 +9,12 @@ from commonwatt.audit.facts import (
     SUPPLIER_LANE,
     AnchoredClose,
     ChainFacts,
-    Claim,
     Flow,
     RegisteredMeter,
-    Retirement,
 )
 from commonwatt.chain.abi import WORD, contract, signed_word, word
 from commonwatt.chain.connection import Log
-from commonwatt.chain.production import TokenId
+from commonwatt.chain.unit_events import UnitEvents, address_in
 
 if TYPE_CHECKING:
     from commonwatt.chain.ledger import Ledger
@@ -53,23 +51,21 @@ class _Reading:
         self._closes: list[tuple[Log, int]] = []
         self._wallets: Counter[bytes] = Counter()
         self._known: set[bytes] = set()
-        self._claims: list[Claim] = []
-        self._retirements: list[Retirement] = []
+        self._direct: set[bytes] = set()
+        self._units = UnitEvents(self._known)
 
     def facts(self) -> ChainFacts:
         """Read everything."""
         ledger, at = self._ledger, self._ledger.addresses
         readers = self._readers()
         topics = [topic for _, topic in readers]
-        found = ledger.connection.logs(
-            [_text(place) for place in (at.registry, at.settlement, at.certificate, at.token)],
-            [topics],
-            to_block=self._height,
-        )
+        places = {_text(place) for place, _ in readers}
+        found = ledger.connection.logs(sorted(places), [topics], to_block=self._height)
         for log in found:
             read = readers.get((bytes.fromhex(log.address[2:]), log.topics[0]))
             if read is not None:
                 read(log)
+        issues, units = tuple(self._units.issues()), self._units
         return ChainFacts(
             chain_id=ledger.chain_id,
             registry=at.registry,
@@ -86,26 +82,27 @@ class _Reading:
             grid_operator=ledger.balance(GRID_LANE),
             token_supply=ledger.token_supply(),
             wallets={who: amount for who, amount in self._wallets.items() if amount},
-            claims=tuple(self._claims),
-            retirements=tuple(self._retirements),
+            claims=tuple(issue for issue in issues if issue.meter not in self._direct),
+            retirements=tuple(r for r in units.retirements() if r.meter not in self._direct),
+            issues=tuple(issue for issue in issues if issue.meter in self._direct),
+            movements=tuple(units.movements),
+            escrows=units.used_escrows(),
+            kept=units.kept,
+            records=tuple(units.records),
+            posts=tuple(units.posts),
         )
 
     def _readers(self) -> dict[tuple[bytes, bytes], Callable[[Log], None]]:
         """What to do with which event of which contract."""
         at = self._ledger.addresses
-        places = {
+        places: dict[str, tuple[bytes, dict[str, Callable[[Log], None]]]] = {
             "Registry": (at.registry, {"Joined": self._joined, "MeterRegistered": self._meter}),
             "Settlement": (at.settlement, {"Moved": self._flow, "Closed": self._closed}),
-            "Certificate": (
-                at.certificate,
-                {
-                    "TransferSingle": self._claim,
-                    "TransferBatch": self._claim_batch,
-                    "ClaimSingle": self._retirement,
-                },
-            ),
+            "Certificate": (at.certificate, self._units.readers()),
             "Euro": (at.token, {"Transfer": self._transfer}),
         }
+        if at.book is not None:
+            places["Book"] = (at.book, {"Posted": self._units.read_post})
         return {
             (place, contract(name).topics[event]): read
             for name, (place, events) in places.items()
@@ -114,13 +111,16 @@ class _Reading:
 
     def _joined(self, log: Log) -> None:
         if self._is_ours(log):
-            self._accounts.append(_address(log.topics[3]))
+            self._accounts.append(address_in(log.topics[3]))
 
     def _meter(self, log: Log) -> None:
         if not self._is_ours(log):
             return
         data = log.data
-        self._known.add(_address(log.topics[2]))
+        meter, direct = address_in(log.topics[2]), bool(word(data, 7))
+        self._known.add(meter)
+        if direct:
+            self._direct.add(meter)
         self._meters.append(
             RegisteredMeter(
                 public_key=data[: 2 * WORD],
@@ -130,14 +130,14 @@ class _Reading:
                 rated_w=word(data, 4),
                 first_day=word(data, 5),
                 zone=data[6 * WORD : 6 * WORD + _ZONE_BYTES],
-                direct=bool(word(data, 7)),
+                direct=direct,
                 opening=data[8 * WORD : 9 * WORD],
             )
         )
 
     def _flow(self, log: Log) -> None:
         number, lane = int.from_bytes(log.topics[1]), int.from_bytes(log.topics[2])
-        self._flows.append(Flow(number, lane, _address(log.topics[3]), signed_word(log.data, 0)))
+        self._flows.append(Flow(number, lane, address_in(log.topics[3]), signed_word(log.data, 0)))
 
     def _closed(self, log: Log) -> None:
         self._closes.append((log, int.from_bytes(log.topics[1])))
@@ -155,29 +155,8 @@ class _Reading:
             timestamp=int(block["timestamp"], 16),
         )
 
-    def _claim(self, log: Log) -> None:
-        if _address(log.topics[2]) == _NOBODY:
-            self._claimed(log, word(log.data, 0), word(log.data, 1))
-
-    def _claim_batch(self, log: Log) -> None:
-        if _address(log.topics[2]) != _NOBODY:
-            return
-        ids, values = word(log.data, 0) // WORD, word(log.data, 1) // WORD
-        for index in range(1, word(log.data, ids) + 1):
-            self._claimed(log, word(log.data, ids + index), word(log.data, values + index))
-
-    def _claimed(self, log: Log, number: int, wh: int) -> None:
-        token = TokenId.of(number)
-        if token.meter in self._known:
-            self._claims.append(Claim(*token, owner=_address(log.topics[3]), wh=wh))
-
-    def _retirement(self, log: Log) -> None:
-        token, wh = TokenId.of(word(log.data, 0)), word(log.data, 1)
-        if token.meter in self._known:
-            self._retirements.append(Retirement(*token, owner=_address(log.topics[2]), wh=wh))
-
     def _transfer(self, log: Log) -> None:
-        sender, receiver = _address(log.topics[1]), _address(log.topics[2])
+        sender, receiver = address_in(log.topics[1]), address_in(log.topics[2])
         amount = word(log.data, 0)
         if sender != _NOBODY:
             self._wallets[sender] -= amount
@@ -186,11 +165,7 @@ class _Reading:
 
     def _is_ours(self, log: Log) -> bool:
         """Whether a registry event is of this community and not of a neighbouring one."""
-        return _address(log.topics[1]) == self._ledger.addresses.settlement
-
-
-def _address(topic: bytes) -> bytes:
-    return topic[-len(_NOBODY) :]
+        return address_in(log.topics[1]) == self._ledger.addresses.settlement
 
 
 def _text(address: bytes) -> str:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from commonwatt.audit.facts import RegisteredMeter
 from commonwatt.chain.abi import contract
 from commonwatt.chain.account import Account, created_address
+from commonwatt.chain.calls import Addresses
 from commonwatt.chain.connection import Connection, Message, Receipt
 from commonwatt.chain.errors import ChainError
 from commonwatt.chain.ledger import (
     ACCOUNTS_PER_CALL_MAX,
     METERS_PER_CALL_MAX,
-    Addresses,
     Ledger,
 )
 from commonwatt.chain.ledger import new_meter as as_argument
@@ -24,6 +24,9 @@ from commonwatt.quantity import Currency
 
 PIPELINE = 16
 """Transactions sent before their receipts are collected."""
+
+LIFETIME_S = 2 * 365 * 86_400
+"""How long after its interval a certificate's unit can be used: 63,072,000 s, two years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +51,17 @@ class Founding:
     supplier: bytes
     grid_operator: bytes
     currency: Currency
+    lifetime_s: int = LIFETIME_S
+    """Of a certificate's units, from the end of their interval; 0: without end."""
 
     @property
     def addresses(self) -> Addresses:
         """Where the contracts are, or will be."""
-        token, registry, certificate, settlement = (
+        token, registry, certificate, settlement, exchange, book = (
             created_address(self.account.address_bytes, self.first_nonce + step)
-            for step in range(4)
+            for step in range(6)
         )
-        return Addresses(registry, settlement, certificate, token)
+        return Addresses(registry, settlement, certificate, token, exchange, book)
 
     def messages(
         self,
@@ -71,13 +76,15 @@ class Founding:
         messages = [
             Message(None, contract("Euro").creation(*name, self.currency.decimals)),
             Message(None, contract("Registry").creation()),
-            Message(None, contract("Certificate").creation(at.registry)),
+            Message(None, contract("Certificate").creation(at.registry, self.lifetime_s)),
             Message(
                 None,
                 contract("Settlement").creation(
                     at.token, at.registry, self.supplier, self.grid_operator
                 ),
             ),
+            Message(None, contract("Exchange").creation(at.certificate, at.token)),
+            Message(None, contract("Book").creation(at.registry)),
             _call("Registry", at.registry, "found", at.settlement, own),
         ]
         for first in range(0, len(accounts), ACCOUNTS_PER_CALL_MAX):
@@ -124,7 +131,10 @@ def deploy(
     token: bytes | None = None,
     registry: bytes | None = None,
     certificate: bytes | None = None,
+    exchange: bytes | None = None,
+    book: bytes | None = None,
     currency: tuple[str, str, int] = ("Euro", "EUR", 8),
+    lifetime_s: int = LIFETIME_S,
 ) -> Ledger:
     """Create a community's contracts and found it, in one go and with separate roles.
 
@@ -139,7 +149,10 @@ def deploy(
         token: an ERC-20 to pay in; None makes a new one.
         registry: one that is there, of the same issuer; None makes a new one.
         certificate: the one of that registry; None makes a new one.
+        exchange: the one of those certificates and that token; None makes a new one.
+        book: the one of that registry; None makes a new one.
         currency: name, symbol and decimals of a new token.
+        lifetime_s: of the units of a new certificate contract; 0: without end.
     """
 
     def made(name: str, *values: object) -> bytes:
@@ -150,11 +163,14 @@ def deploy(
 
     token = token or made("Euro", *currency)
     registry = registry or made("Registry")
-    certificate = certificate or made("Certificate", registry)
+    certificate = certificate or made("Certificate", registry, lifetime_s)
     settlement = made("Settlement", token, registry, supplier, grid_operator)
+    exchange = exchange or made("Exchange", certificate, token)
+    book = book or made("Book", registry)
     data = contract("Registry").data("found", settlement, operator)
     connection.send(issuer, "0x" + registry.hex(), data)
-    return Ledger(connection, Addresses(registry, settlement, certificate, token))
+    at = Addresses(registry, settlement, certificate, token, exchange, book)
+    return Ledger(connection, at)
 
 
 def _call(name: str, address: bytes, function: str, *values: object) -> Message:

@@ -5,16 +5,15 @@ seconds. What a contract refuses raises `TransactionReverted` or `CallReverted` 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from commonwatt.audit.facts import GRID_LANE, SUPPLIER_LANE, ChainFacts, RegisteredMeter
 from commonwatt.chain.abi import contract
-from commonwatt.chain.connection import Account, Connection, Message, Receipt
-from commonwatt.chain.errors import ChainError
-from commonwatt.chain.production import Production, Purpose, TokenId
+from commonwatt.chain.calls import Addresses, address_of
+from commonwatt.chain.connection import Account, Message, Receipt
+from commonwatt.chain.holdings import Holdings
 
 __all__ = ("GRID_LANE", "SUPPLIER_LANE", "Addresses", "Ledger")
 
@@ -29,37 +28,8 @@ _LANE_MASK = 2**LANE_BITS - 1
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a community's contracts are, 20 bytes each."""
-
-    registry: bytes
-    settlement: bytes
-    certificate: bytes
-    token: bytes
-
-
-class Ledger:
-    """One community on one chain."""
-
-    def __init__(self, connection: Connection, addresses: Addresses) -> None:
-        """Use contracts that are there.
-
-        Raises:
-            ChainError: there is no contract at one of the addresses.
-        """
-        self.connection = connection
-        self.addresses = addresses
-        self.chain_id = connection.chain_id
-        names = ("registry", "settlement", "certificate", "token")
-        for name in names:
-            address = getattr(addresses, name)
-            if not connection.code(_text(address)):
-                msg = (
-                    f"{name}: no contract at {_text(address)} on chain {self.chain_id}; "
-                    "is this the right chain?"
-                )
-                raise ChainError(msg)
+class Ledger(Holdings):
+    """One community on one chain; certificates are in `Holdings`."""
 
     @property
     def ledger_id(self) -> bytes:
@@ -148,80 +118,6 @@ class Ledger:
         message = Message(self._at("settlement"), data, slots=slots_of_close(len(deltas)))
         return self.connection.send_many(closer, [message])[0]
 
-    # Certificates
-
-    def claim(
-        self, sender: Account, previous: bytes, production: Production, signature: bytes
-    ) -> Receipt:
-        """Mint one interval's free units to the meter's owner.
-
-        Args:
-            sender: anyone.
-            previous: the meter's record before, 100 bytes.
-            production: the interval.
-            signature: `r || s` of the meter over the interval's record, in its low form.
-        """
-        p = production
-        return self._send(
-            sender,
-            "certificate",
-            "claim",
-            p.seal,
-            p.index,
-            p.path,
-            p.record,
-            previous,
-            p.issued_wh,
-            p.free_wh,
-            *_halves(signature),
-        )
-
-    def claim_run(
-        self,
-        sender: Account,
-        previous: bytes,
-        productions: Sequence[Production],
-        signature: bytes,
-    ) -> Receipt:
-        """Mint the free units of up to 32 consecutive intervals under the last one's signature.
-
-        Args:
-            sender: anyone.
-            previous: the meter's record before the first, 100 bytes.
-            productions: consecutive intervals of one meter.
-            signature: `r || s` of the meter over the last record, in its low form.
-        """
-        duration = int.from_bytes(productions[-1].record[48:52])
-        return self._send(
-            sender,
-            "certificate",
-            "claim_run",
-            self.addresses.settlement,
-            duration,
-            previous,
-            [production.as_step() for production in productions],
-            *_halves(signature),
-        )
-
-    def transfer(
-        self, sender: Account, holder: bytes, receiver: bytes, token: TokenId, amount: int
-    ) -> Receipt:
-        """Move units of one certificate; the holder or an approved account may."""
-        values = (holder, receiver, token.number, amount, b"")
-        return self._send(sender, "certificate", "safeTransferFrom", *values)
-
-    def retire(
-        self, sender: Account, holder: bytes, token: TokenId, amount: int, purpose: Purpose
-    ) -> Receipt:
-        """Use units up for good; the holder or an approved account may."""
-        p = purpose
-        said = (p.beneficiary, p.location, p.country, p.period_start, p.period_end, p.purpose)
-        return self._send(sender, "certificate", "retire", holder, token.number, amount, said)
-
-    def approve(self, holder: Account, other: bytes, *, approved: bool = True) -> Receipt:
-        """Let another account move and retire all of the holder's certificates, or stop it."""
-        return self._send(holder, "certificate", "setApprovalForAll", other, approved)
-
     # Reading
 
     def balances(self) -> tuple[int, ...]:
@@ -262,15 +158,15 @@ class Ledger:
 
     def operator(self) -> bytes:
         """The operator's account."""
-        return _address(self._ask("registry", "operator_of", self.addresses.settlement)[0])
+        return address_of(self._ask("registry", "operator_of", self.addresses.settlement)[0])
 
     def closer(self) -> bytes:
         """The account that closes intervals."""
-        return _address(self._ask("settlement", "closer")[0])
+        return address_of(self._ask("settlement", "closer")[0])
 
     def issuer(self) -> bytes:
         """The registry's issuer."""
-        return _address(self._ask("registry", "issuer")[0])
+        return address_of(self._ask("registry", "issuer")[0])
 
     def wallet(self, account: bytes) -> int:
         """Tokens an account has outside the lanes."""
@@ -280,51 +176,11 @@ class Ledger:
         """All tokens there are."""
         return int(self._ask("token", "totalSupply")[0])
 
-    def units(self, holder: bytes, token: TokenId) -> int:
-        """Units of a certificate an account holds."""
-        return int(self._ask("certificate", "balanceOf", holder, token.number)[0])
-
-    def retired(self, holder: bytes, token: TokenId) -> int:
-        """Units of a certificate an account has retired."""
-        return int(self._ask("certificate", "claimedBalanceOf", holder, token.number)[0])
-
-    def is_issued(self, token: TokenId) -> bool:
-        """Whether a certificate has ever been claimed."""
-        return bool(self._ask("certificate", "is_issued", token.number)[0])
-
     def facts(self) -> ChainFacts:
         """All that an audit asks of the chain, read from its event logs and lanes."""
         from commonwatt.chain.facts import read_facts  # noqa: PLC0415 - it needs this module
 
         return read_facts(self)
-
-    def _ask(self, where: str, function: str, *values: object) -> tuple[Any, ...]:
-        known = contract(_CONTRACT_OF[where])
-        returned = self.connection.call(self._at(where), known.data(function, *values))
-        return known.answer(function, returned)
-
-    def _send(self, sender: Account, where: str, function: str, *values: object) -> Receipt:
-        return self._send_many(sender, [(where, function, values)])[0]
-
-    def _send_many(
-        self, sender: Account, calls: Iterable[tuple[str, str, Sequence[object]]]
-    ) -> list[Receipt]:
-        messages = [
-            Message(self._at(where), contract(_CONTRACT_OF[where]).data(function, *values))
-            for where, function, values in calls
-        ]
-        return self.connection.send_many(sender, messages)
-
-    def _at(self, where: str) -> str:
-        return _text(getattr(self.addresses, where))
-
-
-_CONTRACT_OF = {
-    "registry": "Registry",
-    "settlement": "Settlement",
-    "certificate": "Certificate",
-    "token": "Euro",
-}
 
 
 def slots_of_close(words: int) -> tuple[int, ...]:
@@ -356,17 +212,5 @@ def new_meter(meter: RegisteredMeter) -> tuple[object, ...]:
     )
 
 
-def _halves(signature: bytes) -> tuple[int, int]:
-    return int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
-
-
 def _batches(entries: Sequence[_T], size: int) -> list[Sequence[_T]]:
     return [entries[at : at + size] for at in range(0, len(entries), size)]
-
-
-def _text(address: bytes) -> str:
-    return "0x" + address.hex()
-
-
-def _address(text: str) -> bytes:
-    return bytes.fromhex(text[2:])

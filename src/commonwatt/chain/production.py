@@ -1,15 +1,22 @@
 """What shows a contract that a generator made what its certificate says."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from commonwatt.chain.errors import ChainError
+
 METER_BYTES, RECORD_BYTES, SEAL_BYTES, SIGNATURE_BYTES = 20, 100, 100, 64
 RUN_MAX = 32
 """Intervals in one `claim_run`."""
+COUNTRY_BYTES, PURPOSE_BYTES_MAX = 2, 309
+"""Of the claim data of a retirement: three texts of 96 bytes fit behind 21."""
 
 _METER_AT, _START_AT, _DURATION_AT = 96, 32, 0
 _NO_SEAL = bytes(SEAL_BYTES)
+_TEXTS = 3
+_PURPOSE_HEAD = struct.Struct(f">QQ{COUNTRY_BYTES}s{_TEXTS}B")
 
 
 class TokenId(NamedTuple):
@@ -71,7 +78,7 @@ class Production:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """For whom and for what units are retired."""
+    """For whom and for what units are retired: the claim data of a retirement."""
 
     beneficiary: str
     location: str
@@ -81,6 +88,49 @@ class Purpose:
     period_end: int
     """Of the consumption, UTC seconds, half-open; the production must lie inside it."""
     purpose: str
+
+    def encode(self) -> bytes:
+        """The bytes that `retire` takes: period, country and lengths of the texts, then the texts.
+
+        Raises:
+            ChainError: a field is too long for them.
+
+        >>> Purpose("me", "", "DE", 900, 1800, "tea").encode().hex()
+        '0000000000000384000000000000070844450200036d65746561'
+        """
+        texts = [text.encode() for text in (self.beneficiary, self.location, self.purpose)]
+        country = self.country.encode()
+        try:
+            head = _PURPOSE_HEAD.pack(
+                self.period_start, self.period_end, country, *(len(text) for text in texts)
+            )
+        except struct.error as error:
+            raise ChainError(f"purpose of a retirement: {error}; shorten it") from None
+        if len(country) != COUNTRY_BYTES or len(head) + sum(map(len, texts)) > PURPOSE_BYTES_MAX:
+            raise ChainError(
+                f"purpose of a retirement: the country code has {COUNTRY_BYTES} letters, all of it "
+                f"at most {PURPOSE_BYTES_MAX} bytes; shorten it"
+            )
+        return head + b"".join(texts)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Purpose":
+        """Read the claim data of a retirement.
+
+        Raises:
+            ChainError: not the bytes of a purpose; the contract lets none in.
+        """
+        head = _PURPOSE_HEAD.size
+        lengths = data[head - _TEXTS : head] if len(data) >= head else b""
+        if len(lengths) != _TEXTS or len(data) != head + sum(lengths):
+            raise ChainError(f"claim data of a retirement, {data.hex()}: not in its form")
+        start, end, country, *_ = _PURPOSE_HEAD.unpack_from(data)
+        texts, at = [], head
+        for length in lengths:
+            texts.append(data[at : at + length].decode(errors="replace"))
+            at += length
+        beneficiary, location, purpose = texts
+        return cls(beneficiary, location, country.decode("ascii", "replace"), start, end, purpose)
 
 
 def runs(productions: Sequence[Production]) -> list[Sequence[Production]]:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from commonwatt import __version__
+from commonwatt.cli.certificate import certificate_app
 from commonwatt.errors import CommonwattError, InputError
 
 EXIT_FALSE, EXIT_UNDECIDED, EXIT_INTERRUPTED = 1, 2, 130
@@ -27,6 +28,7 @@ meter = App(name="meter", help="Keys, and records signed with them.")
 app.command(meter)
 market_app = App(name="market", help="Auctions, shares and prices, without meters or a chain.")
 app.command(market_app)
+app.command(certificate_app)
 
 
 @app.command

@@ -93,8 +93,13 @@ def demonstration_account(name: str) -> Account:
 
 
 @contextmanager
-def opened_ledger(folder: Path, url: str | None, chain: ChainAddress) -> Iterator[Ledger]:
-    """A published community's contracts, to be read while inside.
+def opened_ledger(
+    folder: Path,
+    url: str | None,
+    chain: ChainAddress,
+    clock: Callable[[], int] | None = None,
+) -> Iterator[Ledger]:
+    """A published community's contracts, open while inside; `clock` is an embedded chain's.
 
     Raises:
         FolderUnusable: if the folder holds no embedded chain and no URL is given, or it is another
@@ -104,7 +109,7 @@ def opened_ledger(folder: Path, url: str | None, chain: ChainAddress) -> Iterato
         raise FolderUnusable(
             f"{folder}: no embedded chain in it; name the community's chain with --chain URL"
         )
-    opened = open_chain(url, folder)
+    opened = open_chain(url, folder, clock)
     try:
         found = opened.connection.chain_id
         if found != chain.chain_id:

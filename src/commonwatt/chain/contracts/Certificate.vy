@@ -4,11 +4,13 @@
 @title Certificate
 @license Apache-2.0
 @notice Proof of origin for exact watt-hours of one meter and one interval, one unit a Wh. It
-        exists only after the meter's own signature, its registers and an anchored statement have
-        been checked here; it is issued once and retired once, and nothing ever returns.
+        exists only after the meter's own signature and registers, and an anchored statement unless
+        the meter writes here itself, have been checked here; it is issued once and retired once.
 @dev ERC-1155 with the reading functions and events of ERC-1888. A token's id is
-     meter << 96 | start << 32 | duration. Units of six neighbouring intervals of a meter share a
-     storage slot of their holder, and so do retired units.
+     meter << 96 | start << 32 | duration. What a holder holds and has retired of three neighbouring
+     intervals of a meter shares a storage slot. Issued = held + retired + withdrawn + exported,
+     escrows and expired units being held; only withdrawal and export lessen it, only `restore`
+     and `reinstate` give back, and both by the issuer.
 """
 
 from ethereum.ercs import IERC165
@@ -19,6 +21,7 @@ interface Registry:
     def producer(meter: uint256) -> Producer: view
     def opening_of(meter: uint256) -> bytes32: view
     def source_of(meter: uint256) -> uint256: view
+    def issuer() -> address: view
 
 interface Settlement:
     def anchors(start: uint256) -> bytes32: view
@@ -44,7 +47,7 @@ U160: constant(uint256) = 2**160 - 1
 RECORD_BYTES: constant(uint256) = 100
 RECORD_VERSION: constant(uint256) = 1
 # Kinds: 0 registers, 1 interval only; the others restate or restart and prove no production.
-KIND_INTERVAL_ONLY: constant(uint256) = 1
+KIND_INTERVAL_ONLY: constant(uint8) = 1
 
 QUALITY_MEASURED: constant(uint256) = 1
 QUALITY_CALCULATED: constant(uint256) = 2
@@ -75,10 +78,25 @@ RUN_MAX: constant(uint256) = 32
 PATH_MAX: constant(uint256) = 20
 BATCH_MAX: constant(uint256) = 64
 
-# Units of one interval: at most 2**40 W for an hour and a quarter more, so below 2**42.
-LANE_BITS: constant(uint256) = 42
-LANES_PER_SLOT: constant(uint256) = 6
-LANE_MASK: constant(uint256) = 2**42 - 1
+# A slot: source code 32 bits at the top, then three intervals, each retired units above held ones.
+# A lane holds 137 GWh, an hour of a plant of 110 GW and a quarter more.
+LANE_BITS: constant(uint256) = 37
+LANE_MASK: constant(uint256) = 2**37 - 1
+INTERVALS_PER_SLOT: constant(uint256) = 3
+SOURCE_AT: constant(uint256) = 224
+LANES_MASK: constant(uint256) = 2**224 - 1
+# The slot of all ids off the grid: always empty, because no certificate has such an id.
+NOWHERE: constant(uint256) = max_value(uint256)
+
+# Claim data: period start 8 | period end 8 | country 2 | lengths 3 | beneficiary | location |
+# purpose. Three texts of 96 bytes fit.
+PURPOSE_HEAD: constant(uint256) = 21
+PURPOSE_BYTES: constant(uint256) = 309
+
+# What is remembered of a message whose units have been given back.
+RESTORED: constant(bytes32) = (
+    0x0000000000000000000000000000000000000000000000000000000000000001
+)
 
 # P256VERIFY (EIP-7951): hash, r, s, x, y -> 1, or nothing.
 P256_VERIFY: constant(address) = 0x0000000000000000000000000000000000000100
@@ -93,6 +111,8 @@ INTERFACE_METADATA: constant(bytes4) = 0x0e89341c
 
 registry: public(immutable(address))
 ledger: public(immutable(bytes8))
+# Seconds from the end of its interval after which a unit cannot be used any more; 2**64 - 1: never.
+lifetime: public(immutable(uint256))
 
 struct Producer:
     x: uint256
@@ -128,20 +148,22 @@ struct Link:
     export_mwh: uint256
     digest: bytes32
 
-struct Purpose:
-    beneficiary: String[96]
-    location: String[96]
-    country: String[2]
-    period_start: uint64
-    period_end: uint64
-    purpose: String[96]
+# Where a meter that writes here itself has come to: `state` is sequence 64 | time_end 64 |
+# export_mwh 64 | the latest end of an interval 64, and `digest` is of its last record.
+struct Progress:
+    state: uint256
+    digest: bytes32
 
-# holder -> meter | sixth of interval number | duration -> six lanes of units
-held: HashMap[address, HashMap[uint256, uint256]]
-retired: HashMap[address, HashMap[uint256, uint256]]
+# holder -> meter | third of interval number | duration -> three pairs of lanes
+units: HashMap[address, HashMap[uint256, uint256]]
 # meter | 256th of interval number | duration -> one bit an interval
 issued: HashMap[uint256, uint256]
 isApprovedForAll: public(HashMap[address, HashMap[address, bool]])
+# meter -> start from which its intervals are kept in the book; 0: in none
+kept_from: public(HashMap[uint256, uint256])
+# message -> hash of what it exported
+exported: public(HashMap[bytes32, bytes32])
+progress: HashMap[uint256, Progress]
 
 event TransferSingle:
     operator: indexed(address)
@@ -174,17 +196,61 @@ event ClaimSingle:
     topic: indexed(uint256)
     id: uint256
     value: uint256
-    claim_data: Bytes[640]
+    claim_data: Bytes[PURPOSE_BYTES]
+
+event Kept:
+    meter: indexed(uint256)
+    from_start: uint256
+
+event Recorded:
+    meter: indexed(uint256)
+    sequence: uint256
+    time_end: uint256
+    export_mwh: uint256
+    digest: bytes32
+
+event Reserved:
+    agent: indexed(address)
+    holder: indexed(address)
+    escrow: indexed(address)
+    number: uint256
+
+event Withdrawn:
+    holder: indexed(address)
+    id: indexed(uint256)
+    value: uint256
+    reason: String[96]
+
+event Reinstated:
+    holder: indexed(address)
+    id: indexed(uint256)
+    value: uint256
+    reason: String[96]
+
+event Exported:
+    holder: indexed(address)
+    destination: indexed(bytes32)
+    message: indexed(bytes32)
+    id: uint256
+    value: uint256
+
+event Restored:
+    holder: indexed(address)
+    message: indexed(bytes32)
+    id: uint256
+    value: uint256
 
 
 @deploy
-def __init__(registry_: address):
+def __init__(registry_: address, lifetime_: uint64):
     """
     @notice Start with no certificates.
     @param registry_ Where meters and communities are registered.
+    @param lifetime_ Seconds from the end of its interval after which a unit has expired; 0: never.
     """
     assert registry_.is_contract, "certificate: registry is not a contract"
     registry = registry_
+    lifetime = convert(lifetime_, uint256) if lifetime_ != 0 else U64
     identity: bytes32 = sha256(
         concat(convert(chain.id, bytes32), convert(registry_, bytes20))
     )
@@ -217,7 +283,6 @@ def claim(
     @param s Of the same, at most half the group's order.
     """
     assert len(seal) == SEAL_BYTES, "certificate: seal is not 100 bytes"
-    assert len(record) == RECORD_BYTES, "certificate: record is not 100 bytes"
     assert free != 0, "certificate: nothing free to claim"
 
     # 32 community 20 | 52 start 8 | 60 duration 4 | 64 size 4 | 68 root 32
@@ -229,14 +294,15 @@ def claim(
     community: address = convert(convert(place >> 96, uint160), address)
     producer: Producer = self._producer(meter, community, duration, link)
 
+    assert self._meter_of(record) == meter, "certificate: previous record is of another meter"
     head: uint256 = convert(extract32(record, 0), uint256)
     body: uint256 = convert(extract32(record, 32), uint256)
-    assert self._meter_of(record) == meter, "certificate: previous record is of another meter"
-    assert extract32(record, 68) == link.digest, "certificate: previous record is not the one named"
-    assert body >> 192 == link.sequence + 1, "certificate: records are not adjacent"
-    assert link.time_end == start, "certificate: records are not adjacent"
-    assert body >> 128 & U64 == start + duration, "certificate: record is of another interval"
-    assert body >> 96 & U32 == duration, "certificate: record is of another interval"
+    self._require_next(record, link.digest, link.sequence)
+    assert (
+        link.time_end == start
+        and body >> 128 & U64 == start + duration
+        and body >> 96 & U32 == duration
+    ), "certificate: intervals do not meet"
 
     step: Step = Step(
         kind=convert(head >> 240 & 255, uint8),
@@ -255,10 +321,7 @@ def claim(
     id: uint256 = self._certify(meter, producer, duration, link, step, digest)
     self._check_signature(digest, r, s, producer.x, producer.y)
     amount: uint256 = convert(free, uint256)
-    log TransferSingle(
-        operator=msg.sender, sender=empty(address), receiver=producer.owner, id=id, value=amount
-    )
-    self._offer_single(empty(address), producer.owner, id, amount, b"")
+    self._bring(empty(address), producer.owner, id, amount)
 
 
 @external
@@ -313,44 +376,230 @@ def claim_run(
 
 @external
 @nonreentrant
-def retire(holder: address, id: uint256, amount: uint256, purpose: Purpose):
+def issue_direct(record: Bytes[RECORD_BYTES], r: uint256, s: uint256):
     """
-    @notice Use units up for good. The holder or an approved operator may.
+    @notice Take down the next record of a meter that writes here itself, and mint what it proves
+            to the meter's owner. Anyone may call. A record that proves nothing (after a gap,
+            estimated, implausible, before the first day) is taken down all the same, so that the
+            next one can follow it.
+    @param record The meter's record, 100 bytes.
+    @param r Of the meter's signature over `record`.
+    @param s Of the same, at most half the group's order.
+    """
+    meter: uint256 = self._meter_of(record)
+    producer: Producer = self._generator(meter)
+    last: Progress = self.progress[meter]
+    assert last.digest != empty(bytes32), "certificate: meter not started"
+    link: Link = self._link(record)
+    self._require_next(record, last.digest, last.state >> 192)
+    assert link.time_end <= block.timestamp, "certificate: interval is not over"
+    self._check_signature(link.digest, r, s, producer.x, producer.y)
+    reached: uint256 = max(last.state & U64, link.time_end)
+    self._take_down(meter, link, reached)
+
+    amount: uint256 = self._proven(record, link, last.state, producer)
+    if amount == 0:
+        return
+    duration: uint256 = convert(extract32(record, 20), uint256) & U32
+    id: uint256 = meter << 96 | unsafe_sub(link.time_end, duration) << 32 | duration
+    self._issue(id, amount, producer)
+    self._bring(empty(address), producer.owner, id, amount)
+
+
+@external
+def start_direct(opening: Bytes[RECORD_BYTES]):
+    """
+    @notice Begin with the opening record of a meter that writes here itself, once. Anyone may
+            call.
+    @param opening The record whose digest was registered, 100 bytes.
+    """
+    meter: uint256 = self._meter_of(opening)
+    link: Link = self._link(opening)
+    producer: Producer = self._meter(meter)
+    assert producer.direct, "certificate: meter is not direct"
+    self._require_opening(meter, link.digest)
+    assert self.progress[meter].digest == empty(bytes32), "certificate: meter has started"
+    self._take_down(meter, link, link.time_end)
+
+
+@external
+def keep(meter: uint256, from_start: uint256):
+    """
+    @notice Keep a meter's certificates in the book instead: its intervals from a start on cannot
+            be claimed here any more. Only the meter's owner may, once and for ever.
+    @param meter Which meter.
+    @param from_start Start of the first such interval, UTC seconds; not in the past, so that none
+           of them can have been claimed.
+    """
+    producer: Producer = self._meter(meter)
+    assert msg.sender == producer.owner, "certificate: caller is not the owner"
+    assert not producer.direct, "certificate: meter writes to the chain itself"
+    assert self.kept_from[meter] == 0, "certificate: meter is kept"
+    assert from_start >= block.timestamp, "certificate: start has passed"
+    self.kept_from[meter] = from_start
+    log Kept(meter=meter, from_start=from_start)
+
+
+@external
+def retire(holder: address, id: uint256, amount: uint256, claim_data: Bytes[PURPOSE_BYTES]):
+    """
+    @notice Use units up. The holder or an approved operator may.
+    @dev Calls nobody, so it needs no lock.
     @param holder Whose units.
     @param id Which certificate.
     @param amount How many Wh.
-    @param purpose Who may claim the use (beneficiary), where (location, country code), for which
-           period of consumption (it must contain the interval of production), and why.
+    @param claim_data For which period of consumption (it must contain the interval of production),
+           in which country, for whom, where and why: period start 8 bytes, period end 8, country
+           code 2, the lengths of three texts 1 each, then beneficiary, location and purpose.
     """
-    assert self._may_move(holder), "certificate: caller is neither holder nor approved"
-    start: uint256 = (id >> 32) & U64
+    self._require_mover(holder)
+    self._require_alive(id)
+    head: uint256 = 0
+    if len(claim_data) >= PURPOSE_HEAD:
+        head = convert(slice(claim_data, 0, PURPOSE_HEAD), uint256)
+    texts: uint256 = unsafe_add(unsafe_add(head & 255, head >> 8 & 255), head >> 16 & 255)
     assert (
-        convert(purpose.period_start, uint256) <= start
-        and start + (id & U32) <= convert(purpose.period_end, uint256)
+        len(claim_data) == unsafe_add(PURPOSE_HEAD, texts)
+    ), "certificate: claim data unclear"
+    start: uint256 = id >> 32 & U64
+    assert (
+        head >> 104 <= start and unsafe_add(start, id & U32) <= head >> 40 & U64
     ), "certificate: period does not contain the interval"
-    self._take(holder, id, amount)
-    key: uint256 = 0
-    offset: uint256 = 0
-    key, offset = self._place(id)
-    self.retired[holder][key] += amount << offset
-    log TransferSingle(
-        operator=msg.sender, sender=holder, receiver=empty(address), id=id, value=amount
-    )
+    source: uint256 = self._turn(holder, id, amount, 0)
+    self._announce(holder, empty(address), id, amount)
     log ClaimSingle(
         claim_issuer=holder,
         claim_subject=holder,
-        topic=staticcall Registry(registry).source_of(id >> 96),
+        topic=source,
         id=id,
         value=amount,
-        claim_data=abi_encode(
-            purpose.beneficiary,
-            purpose.location,
-            purpose.country,
-            purpose.period_start,
-            purpose.period_end,
-            purpose.purpose,
-        ),
+        claim_data=claim_data,
     )
+
+
+@external
+@nonreentrant
+def withdraw(holder: address, id: uint256, amount: uint256, reason: String[96]):
+    """
+    @notice Take units out of the world that should not have been issued, expired ones and those
+            in escrow included. Only the issuer may.
+    @param holder Whose units.
+    @param id Which certificate.
+    @param amount How many Wh.
+    @param reason Why, for everybody to read.
+    """
+    self._require_issuer(len(reason))
+    self._move(holder, empty(address), id, amount, 0)
+    self._announce(holder, empty(address), id, amount)
+    log Withdrawn(holder=holder, id=id, value=amount, reason=reason)
+
+
+@external
+@nonreentrant
+def reinstate(holder: address, id: uint256, amount: uint256, reason: String[96]):
+    """
+    @notice Give retired units back to their holder, when what they were retired for has itself
+            been withdrawn. Only the issuer may.
+    @param holder Who retired them.
+    @param id Which certificate.
+    @param amount How many Wh.
+    @param reason Why, for everybody to read.
+    """
+    self._require_issuer(len(reason))
+    self._turn(holder, id, amount, LANE_BITS)
+    log Reinstated(holder=holder, id=id, value=amount, reason=reason)
+    self._bring(empty(address), holder, id, amount)
+
+
+@external
+@nonreentrant
+def export_units(
+    holder: address, id: uint256, amount: uint256, destination: bytes32, message: bytes32
+):
+    """
+    @notice End units here so that they can live in another registry. The holder or an approved
+            operator may, once a message.
+    @param holder Whose units.
+    @param id Which certificate.
+    @param amount How many Wh.
+    @param destination Which registry, as agreed with it.
+    @param message What names this export in both registries.
+    """
+    self._require_mover(holder)
+    self._require_alive(id)
+    assert destination != empty(bytes32), "certificate: no destination"
+    assert message != empty(bytes32), "certificate: no message"
+    assert self.exported[message] == empty(bytes32), "certificate: message is used"
+    self._move(holder, empty(address), id, amount, 0)
+    self.exported[message] = keccak256(abi_encode(id, amount))
+    self._announce(holder, empty(address), id, amount)
+    log Exported(holder=holder, destination=destination, message=message, id=id, value=amount)
+
+
+@external
+@nonreentrant
+def restore(holder: address, id: uint256, amount: uint256, message: bytes32):
+    """
+    @notice Bring back exactly what a message exported, once, after the other registry has ended
+            it. Only the issuer may.
+    @param holder Who gets them.
+    @param id Which certificate.
+    @param amount How many Wh.
+    @param message The message of their export.
+    """
+    self._require_issuer(1)  # the message is the reason
+    assert (
+        self.exported[message] == keccak256(abi_encode(id, amount))
+    ), "certificate: message did not export this"
+    self.exported[message] = RESTORED
+    source: uint256 = staticcall Registry(registry).source_of(id >> 96)
+    self._move(empty(address), holder, id, amount, source)
+    log Restored(holder=holder, message=message, id=id, value=amount)
+    self._bring(empty(address), holder, id, amount)
+
+
+@external
+@nonreentrant
+def reserve(holder: address, number: uint256, id: uint256, amount: uint256) -> address:
+    """
+    @notice Put units into an escrow of the caller's: a place that only `release` by the same
+            caller empties. The holder or an approved operator may.
+    @param holder Whose units.
+    @param number Which of the caller's escrows for this holder.
+    @param id Which certificate.
+    @param amount How many Wh.
+    @return The escrow's address, under which its balance is read.
+    """
+    self._require_mover(holder)
+    self._require_alive(id)
+    escrow: address = self._escrow(msg.sender, holder, number)
+    self._move(holder, escrow, id, amount, 0)
+    log Reserved(agent=msg.sender, holder=holder, escrow=escrow, number=number)
+    self._announce(holder, escrow, id, amount)
+    return escrow
+
+
+@external
+@nonreentrant
+def release(
+    holder: address, number: uint256, receiver: address, id: uint256, amount: uint256
+) -> uint256:
+    """
+    @notice Take units out of an escrow of the caller's. Expired ones only return to their holder.
+    @param holder Who put them in.
+    @param number Which of the caller's escrows for this holder.
+    @param receiver Who gets them; a contract must accept them.
+    @param id Which certificate.
+    @param amount How many Wh.
+    @return How many Wh of it are left there.
+    """
+    if receiver != holder:
+        self._require_alive(id)
+    escrow: address = self._escrow(msg.sender, holder, number)
+    self._move(escrow, receiver, id, amount, 0)
+    left: uint256 = self._balance(escrow, id, 0)
+    self._bring(escrow, receiver, id, amount)
+    return left
 
 
 @external
@@ -366,13 +615,10 @@ def safeTransferFrom(
     @param amount How many Wh, at least one.
     @param data Passed on to a receiving contract.
     """
-    assert self._may_move(sender), "certificate: caller is neither holder nor approved"
-    assert receiver != empty(address), "certificate: no receiver"
-    self._take(sender, id, amount)
-    self._give(receiver, id, amount)
-    log TransferSingle(
-        operator=msg.sender, sender=sender, receiver=receiver, id=id, value=amount
-    )
+    self._require_mover(sender)
+    self._require_alive(id)
+    self._move(sender, receiver, id, amount, 0)
+    self._announce(sender, receiver, id, amount)
     self._offer_single(sender, receiver, id, amount, data)
 
 
@@ -393,12 +639,11 @@ def safeBatchTransferFrom(
     @param amounts How many Wh of each, at least one.
     @param data Passed on to a receiving contract.
     """
-    assert self._may_move(sender), "certificate: caller is neither holder nor approved"
-    assert receiver != empty(address), "certificate: no receiver"
+    self._require_mover(sender)
     assert len(ids) == len(amounts), "certificate: not one amount per id"
     for i: uint256 in range(len(ids), bound=BATCH_MAX):
-        self._take(sender, ids[i], amounts[i])
-        self._give(receiver, ids[i], amounts[i])
+        self._require_alive(ids[i])
+        self._move(sender, receiver, ids[i], amounts[i], 0)
     log TransferBatch(
         operator=msg.sender, sender=sender, receiver=receiver, ids=ids, values=amounts
     )
@@ -423,7 +668,7 @@ def balanceOf(owner: address, id: uint256) -> uint256:
     """
     @notice Units an owner holds of a certificate.
     """
-    return self._held(owner, id)
+    return self._balance(owner, id, 0)
 
 
 @external
@@ -434,11 +679,7 @@ def balanceOfBatch(
     """
     @notice Units each owner holds of the certificate at the same place.
     """
-    assert len(owners) == len(ids), "certificate: not one owner per id"
-    balances: DynArray[uint256, BATCH_MAX] = []
-    for i: uint256 in range(len(ids), bound=BATCH_MAX):
-        balances.append(self._held(owners[i], ids[i]))
-    return balances
+    return self._balances(owners, ids, 0)
 
 
 @external
@@ -447,7 +688,7 @@ def claimedBalanceOf(owner: address, id: uint256) -> uint256:
     """
     @notice Units of a certificate that an owner has retired (ERC-1888).
     """
-    return self._retired(owner, id)
+    return self._balance(owner, id, LANE_BITS)
 
 
 @external
@@ -458,11 +699,7 @@ def claimedBalanceOfBatch(
     """
     @notice Units each owner has retired of the certificate at the same place (ERC-1888).
     """
-    assert len(owners) == len(ids), "certificate: not one owner per id"
-    balances: DynArray[uint256, BATCH_MAX] = []
-    for i: uint256 in range(len(ids), bound=BATCH_MAX):
-        balances.append(self._retired(owners[i], ids[i]))
-    return balances
+    return self._balances(owners, ids, LANE_BITS)
 
 
 @external
@@ -481,13 +718,45 @@ def is_issued(id: uint256) -> bool:
 
 @external
 @view
+def expires_at(id: uint256) -> uint256:
+    """
+    @notice When units of a certificate expire, UTC seconds; 2**64 and later: never.
+    """
+    return (id >> 32 & U64) + (id & U32) + lifetime
+
+
+@external
+@view
+def escrow_of(agent: address, holder: address, number: uint256) -> address:
+    """
+    @notice The address of an escrow.
+    @param agent Who may release from it.
+    @param holder Who put units in.
+    @param number Which of the agent's escrows for this holder.
+    """
+    return self._escrow(agent, holder, number)
+
+
+@external
+@view
+def last_of(meter: uint256) -> (uint256, uint256, uint256, bytes32):
+    """
+    @notice Sequence, end, export register in mWh and digest of the last record of a meter that
+            writes here itself.
+    """
+    last: Progress = self.progress[meter]
+    return last.state >> 192, last.state >> 128 & U64, last.state >> 64 & U64, last.digest
+
+
+@external
+@view
 def getCertificate(id: uint256) -> (address, uint256, Bytes[36], Bytes[224]):
     """
     @notice What a certificate says (ERC-1888).
     @return Issuer, topic (source code), the call by which this contract shows that it was issued,
             and data: meter, start, duration, community, source, rated W, first day.
     """
-    producer: Producer = staticcall Registry(registry).producer(id >> 96)
+    producer: Producer = self._meter(id >> 96)
     return (
         producer.issuer,
         producer.source,
@@ -506,11 +775,22 @@ def getCertificate(id: uint256) -> (address, uint256, Bytes[36], Bytes[224]):
 
 @external
 @view
-def uri(id: uint256) -> String[64]:
+def uri(id: uint256) -> String[427]:
     """
-    @notice The same for all ids; {id} is replaced by the reader (ERC-1155 metadata).
+    @notice What a wallet shows of a certificate (ERC-1155 metadata), as a JSON document in a
+            `data:` URI; the reader puts the id's 64 hex digits in the place of {id}.
     """
-    return "commonwatt:certificate/{id}"
+    source: uint256 = staticcall Registry(registry).source_of(id >> 96)
+    return concat(
+        "data:application/json,%7B%22name%22:%22Electricity%20of%20known%20origin,%201%20Wh%22,",
+        "%22decimals%22:0,%22properties%22:%7B%22id%22:%220x{id}%22,%22start%22:",
+        uint2str(id >> 32 & U64),
+        ",%22duration%22:",
+        uint2str(id & U32),
+        ",%22source%22:",
+        uint2str(source),
+        "%7D%7D",
+    )
 
 
 @external
@@ -529,20 +809,39 @@ def _producer(meter: uint256, community: address, duration: uint256, link: Link)
     @notice The meter, if it may cause certificates in this community from now on.
     @param link Its record before the first interval.
     """
-    producer: Producer = staticcall Registry(registry).producer(meter)
-    assert producer.community != empty(address), "certificate: unknown meter"
+    producer: Producer = self._generator(meter)
     # A meter's community has been founded, so this makes the seal's community a founded one.
     assert producer.community == community, "certificate: meter is of another community"
-    assert (
-        producer.role == ROLE_GENERATION and producer.source != 0
-    ), "certificate: meter is not generation with a source"
     assert not producer.direct, "certificate: meter writes to the chain itself"
     assert duration != 0 and duration <= HOUR, "certificate: interval is longer than an hour"
     assert link.time_end % duration == 0, "certificate: interval is not on the grid"
     assert link.time_end >= producer.first_day * DAY, "certificate: before the meter's first day"
     if link.sequence == 0:
-        opening: bytes32 = staticcall Registry(registry).opening_of(meter)
-        assert link.digest == opening, "certificate: not the meter's opening record"
+        self._require_opening(meter, link.digest)
+    return producer
+
+
+@internal
+@view
+def _meter(meter: uint256) -> Producer:
+    """
+    @notice What the registry knows of a meter.
+    """
+    producer: Producer = staticcall Registry(registry).producer(meter)
+    assert producer.community != empty(address), "certificate: unknown meter"
+    return producer
+
+
+@internal
+@view
+def _generator(meter: uint256) -> Producer:
+    """
+    @notice A meter, if it may cause certificates at all.
+    """
+    producer: Producer = self._meter(meter)
+    assert (
+        producer.role == ROLE_GENERATION and producer.source != 0
+    ), "certificate: meter is not generation with a source"
     return producer
 
 
@@ -563,6 +862,8 @@ def _certify(
     """
     self._check_energy(step, before.export_mwh, producer.rated_w * duration)
     start: uint256 = before.time_end
+    kept: uint256 = self.kept_from[meter]
+    assert kept == 0 or start < kept, "certificate: kept in the book"
     place: uint256 = convert(producer.community, uint256) << 96 | start << 32 | duration
     anchor: bytes32 = sha256(
         concat(step.body, convert(place, bytes32), convert(step.size, bytes4), step.root)
@@ -589,10 +890,18 @@ def _certify(
     ), "certificate: not in the statement"
 
     id: uint256 = meter << 96 | start << 32 | duration
-    self._mark_issued(id)
-    self._give(producer.owner, id, free)
-    log IssuanceSingle(issuer=producer.issuer, topic=producer.source, id=id, value=free)
+    self._issue(id, free, producer)
     return id
+
+
+@internal
+def _issue(id: uint256, amount: uint256, producer: Producer):
+    """
+    @notice Credit units to a meter's owner, once an interval.
+    """
+    self._mark_issued(id)
+    self._move(empty(address), producer.owner, id, amount, producer.source)
+    log IssuanceSingle(issuer=producer.issuer, topic=producer.source, id=id, value=amount)
 
 
 @internal
@@ -656,6 +965,27 @@ def _link(record: Bytes[RECORD_BYTES]) -> Link:
 
 @internal
 @view
+def _require_opening(meter: uint256, digest: bytes32):
+    """
+    @notice Refuse a record that is not the one a meter was registered with.
+    """
+    opening: bytes32 = staticcall Registry(registry).opening_of(meter)
+    assert digest == opening, "certificate: not the meter's opening record"
+
+
+@internal
+@pure
+def _require_next(record: Bytes[RECORD_BYTES], digest: bytes32, sequence: uint256):
+    """
+    @notice Refuse a record that does not follow the one with this digest and sequence.
+    """
+    assert extract32(record, 68) == digest, "certificate: previous record is not the one named"
+    own: uint256 = convert(extract32(record, 32), uint256) >> 192
+    assert own == sequence + 1, "certificate: records are not adjacent"
+
+
+@internal
+@view
 def _digest(meter: uint256, duration: uint256, before: Link, step: Step) -> bytes32:
     """
     @notice SHA-256 of a record rebuilt from a step.
@@ -694,19 +1024,81 @@ def _check_energy(step: Step, before_mwh: uint256, rated_ws: uint256):
     @param before_mwh The register before.
     @param rated_ws Rated power for the length of the interval, in Ws.
     """
-    kind: uint256 = convert(step.kind, uint256)
-    quality: uint256 = convert(step.quality, uint256)
     now_mwh: uint256 = convert(step.export_mwh, uint256)
-    assert kind <= KIND_INTERVAL_ONLY, "certificate: record is not of this kind"
-    assert (
-        quality & QUALITY_SOUND != 0 and quality & QUALITY_UNSOUND == 0
-    ), "certificate: reading is not sound"
+    assert step.kind <= KIND_INTERVAL_ONLY, "certificate: record is not of this kind"
+    assert self._is_sound(convert(step.quality, uint256)), "certificate: reading is not sound"
     assert now_mwh >= before_mwh, "certificate: register went down"
     produced_wh: uint256 = now_mwh // MWH_PER_WH - before_mwh // MWH_PER_WH
-    limit_wh: uint256 = rated_ws * MARGIN_OVER // (HOUR * MARGIN_UNDER)
-    assert produced_wh <= limit_wh, "certificate: more than rated power"
+    assert produced_wh <= self._limit_wh(rated_ws), "certificate: more than rated power"
     assert convert(step.issued, uint256) <= produced_wh, "certificate: more than the meter shows"
     assert step.free <= step.issued, "certificate: more free than issued"
+
+
+@internal
+@pure
+def _is_sound(quality: uint256) -> bool:
+    """
+    @notice Measured or calculated, and nothing said against it.
+    """
+    return quality & QUALITY_SOUND != 0 and quality & QUALITY_UNSOUND == 0
+
+
+@internal
+@pure
+def _limit_wh(rated_ws: uint256) -> uint256:
+    """
+    @notice The most that is believed of an interval: rated power and a quarter, if a lane holds it.
+    """
+    return min(rated_ws * MARGIN_OVER // (HOUR * MARGIN_UNDER), LANE_MASK)
+
+
+@internal
+def _take_down(meter: uint256, link: Link, reached: uint256):
+    """
+    @notice Remember the last record of a meter that writes here itself.
+    @param reached The latest end of an interval that any of its records has had.
+    """
+    self.progress[meter] = Progress(
+        state=link.sequence << 192 | link.time_end << 128 | link.export_mwh << 64 | reached,
+        digest=link.digest,
+    )
+    log Recorded(
+        meter=meter,
+        sequence=link.sequence,
+        time_end=link.time_end,
+        export_mwh=link.export_mwh,
+        digest=link.digest,
+    )
+
+
+@internal
+@pure
+def _proven(
+    record: Bytes[RECORD_BYTES], link: Link, before: uint256, producer: Producer
+) -> uint256:
+    """
+    @notice Whole Wh that a record proves for its interval; 0 for one that proves none.
+    @param link What the record says.
+    @param before State after the record before it.
+    """
+    head: uint256 = convert(extract32(record, 0), uint256)
+    duration: uint256 = convert(extract32(record, 20), uint256) & U32
+    before_mwh: uint256 = before >> 64 & U64
+    # The interval starts where the last record ended, and no record ever ended later than that.
+    if link.time_end != (before >> 128 & U64) + duration or before >> 128 & U64 != before & U64:
+        return 0
+    if duration == 0 or duration > HOUR or link.time_end % duration != 0:
+        return 0
+    if before & U64 < producer.first_day * DAY or link.export_mwh < before_mwh:
+        return 0
+    if head >> 240 & 255 > convert(KIND_INTERVAL_ONLY, uint256):
+        return 0
+    if not self._is_sound(head >> 224 & 65535):
+        return 0
+    produced_wh: uint256 = link.export_mwh // MWH_PER_WH - before_mwh // MWH_PER_WH
+    if produced_wh > self._limit_wh(producer.rated_w * duration):
+        return 0
+    return produced_wh
 
 
 @internal
@@ -722,8 +1114,7 @@ def _check_signature(digest: bytes32, r: uint256, s: uint256, x: uint256, y: uin
         max_outsize=32,
         is_static_call=True,
     )
-    # A bad signature gives an empty answer, and so does a chain without the precompile.
-    assert len(answer) == 32, "certificate: signature is not the meter's"
+    # A bad signature gives an empty answer, and so does a chain without the precompile; that is 0.
     assert convert(answer, uint256) == 1, "certificate: signature is not the meter's"
 
 
@@ -752,14 +1143,17 @@ def _issue_bit(id: uint256) -> (uint256, uint256):
 @pure
 def _place(id: uint256) -> (uint256, uint256):
     """
-    @notice Slot and offset of the lane of an id on the grid.
+    @notice Slot of an id, and offset in it of its held lane; the retired lane is above that.
     """
     duration: uint256 = id & U32
-    number: uint256 = ((id >> 32) & U64) // duration
-    return (
-        ((id >> 96) << 96) | ((number // LANES_PER_SLOT) << 32) | duration,
-        number % LANES_PER_SLOT * LANE_BITS,
-    )
+    start: uint256 = id >> 32 & U64
+    number: uint256 = unsafe_div(start, duration)
+    if unsafe_mul(number, duration) != start:
+        return NOWHERE, 0
+    # A duration of zero is left: as nothing is issued for none, its slots are empty, too.
+    third: uint256 = unsafe_div(number, INTERVALS_PER_SLOT)
+    place: uint256 = unsafe_sub(number, unsafe_mul(third, INTERVALS_PER_SLOT))
+    return (id >> 96 << 96) | third << 32 | duration, unsafe_mul(place, 2 * LANE_BITS)
 
 
 @internal
@@ -777,67 +1171,140 @@ def _mark_issued(id: uint256):
 
 
 @internal
-def _give(receiver: address, id: uint256, amount: uint256):
+def _move(sender: address, receiver: address, id: uint256, amount: uint256, source: uint256):
     """
-    @notice Add units to a holder. Units of one id never exceed a lane: they are issued once,
-            within rated power.
-    """
-    key: uint256 = 0
-    offset: uint256 = 0
-    key, offset = self._place(id)
-    self.held[receiver][key] += amount << offset
-
-
-@internal
-def _take(holder: address, id: uint256, amount: uint256):
-    """
-    @notice Take units from a holder; the slot is freed with the last of its six lanes.
+    @notice Take units from a holder and add them to another. Nobody (zero) as sender: they are
+            new; as receiver: they end. A slot is freed when its last lane is empty. Lanes never
+            overflow, because units of one id are issued once, within what a lane holds.
+    @param source Source code of the meter of new units.
     """
     assert amount != 0, "certificate: amount is zero"
-    assert self._is_on_grid(id), "certificate: balance too small"
     key: uint256 = 0
     offset: uint256 = 0
     key, offset = self._place(id)
-    word: uint256 = self.held[holder][key]
-    assert (word >> offset) & LANE_MASK >= amount, "certificate: balance too small"
-    self.held[holder][key] = unsafe_sub(word, amount << offset)
+    top: uint256 = source << SOURCE_AT
+    if sender != empty(address):
+        word: uint256 = self.units[sender][key]
+        assert word >> offset & LANE_MASK >= amount, "certificate: balance too small"
+        word = unsafe_sub(word, amount << offset)
+        top = word & ~LANES_MASK
+        self.units[sender][key] = word if word != top else 0
+    if receiver != empty(address):
+        word: uint256 = self.units[receiver][key] | top
+        self.units[receiver][key] = unsafe_add(word, amount << offset)
+
+
+@internal
+def _turn(holder: address, id: uint256, amount: uint256, lane: uint256) -> uint256:
+    """
+    @notice Turn held units into retired ones, or back.
+    @param lane Which lane of the pair they are taken out of: 0 held, 37 retired.
+    @return Source code of their meter.
+    """
+    assert amount != 0, "certificate: amount is zero"
+    key: uint256 = 0
+    offset: uint256 = 0
+    key, offset = self._place(id)
+    word: uint256 = self.units[holder][key]
+    assert (
+        word >> unsafe_add(offset, lane) & LANE_MASK >= amount
+    ), "certificate: balance too small"
+    rest: uint256 = unsafe_sub(word, amount << unsafe_add(offset, lane))
+    into: uint256 = unsafe_add(offset, unsafe_sub(LANE_BITS, lane))
+    self.units[holder][key] = unsafe_add(rest, amount << into)
+    return word >> SOURCE_AT
 
 
 @internal
 @view
-def _held(owner: address, id: uint256) -> uint256:
+def _balance(owner: address, id: uint256, lane: uint256) -> uint256:
     """
-    @notice Units held of any id.
+    @notice Units of any id.
+    @param lane 0 for held ones, 37 for retired ones.
     """
-    if not self._is_on_grid(id):
-        return 0
     key: uint256 = 0
     offset: uint256 = 0
     key, offset = self._place(id)
-    return (self.held[owner][key] >> offset) & LANE_MASK
+    return self.units[owner][key] >> offset + lane & LANE_MASK
 
 
 @internal
 @view
-def _retired(owner: address, id: uint256) -> uint256:
+def _balances(
+    owners: DynArray[address, BATCH_MAX], ids: DynArray[uint256, BATCH_MAX], lane: uint256
+) -> DynArray[uint256, BATCH_MAX]:
     """
-    @notice Units retired of any id.
+    @notice Units of each owner of the certificate at the same place.
+    @param lane 0 for held ones, 37 for retired ones.
     """
-    if not self._is_on_grid(id):
-        return 0
-    key: uint256 = 0
-    offset: uint256 = 0
-    key, offset = self._place(id)
-    return (self.retired[owner][key] >> offset) & LANE_MASK
+    assert len(owners) == len(ids), "certificate: not one owner per id"
+    balances: DynArray[uint256, BATCH_MAX] = []
+    for i: uint256 in range(len(ids), bound=BATCH_MAX):
+        balances.append(self._balance(owners[i], ids[i], lane))
+    return balances
 
 
 @internal
 @view
-def _may_move(holder: address) -> bool:
+def _require_alive(id: uint256):
     """
-    @notice Whether the caller may move a holder's units.
+    @notice Refuse units whose time is over.
     """
-    return msg.sender == holder or self.isApprovedForAll[holder][msg.sender]
+    assert (
+        block.timestamp < unsafe_add(unsafe_add(id >> 32 & U64, id & U32), lifetime)
+    ), "certificate: units have expired"
+
+
+@internal
+@view
+def _require_issuer(said: uint256):
+    """
+    @notice Refuse everybody but the issuer, and the issuer if it does not say why.
+    @param said Length of the reason.
+    """
+    issuer: address = staticcall Registry(registry).issuer()
+    assert msg.sender == issuer, "certificate: caller is not the issuer"
+    assert said != 0, "certificate: no reason given"
+
+
+@internal
+@pure
+def _escrow(agent: address, holder: address, number: uint256) -> address:
+    """
+    @notice The address of an escrow: a hash, to which nobody has a key.
+    """
+    digest: bytes32 = keccak256(abi_encode(agent, holder, number))
+    return convert(convert(convert(digest, uint256) & U160, uint160), address)
+
+
+@internal
+@view
+def _require_mover(holder: address):
+    """
+    @notice Refuse who may not move a holder's units.
+    """
+    assert (
+        msg.sender == holder or self.isApprovedForAll[holder][msg.sender]
+    ), "certificate: caller is neither holder nor approved"
+
+
+@internal
+def _announce(sender: address, receiver: address, id: uint256, amount: uint256):
+    """
+    @notice Say where units have gone (ERC-1155); zero: nowhere.
+    """
+    log TransferSingle(
+        operator=msg.sender, sender=sender, receiver=receiver, id=id, value=amount
+    )
+
+
+@internal
+def _bring(sender: address, receiver: address, id: uint256, amount: uint256):
+    """
+    @notice Say where units have gone, and ask a receiving contract, without words.
+    """
+    self._announce(sender, receiver, id, amount)
+    self._offer_single(sender, receiver, id, amount, b"")
 
 
 @internal
@@ -847,6 +1314,7 @@ def _offer_single(
     """
     @notice Ask a receiving contract whether it can hold certificates (ERC-1155).
     """
+    assert receiver != empty(address), "certificate: no receiver"
     if receiver.is_contract:
         answer: bytes4 = extcall Receiver(receiver).onERC1155Received(
             msg.sender, sender, id, amount, data
@@ -867,6 +1335,7 @@ def _offer_batch(
     """
     @notice Ask a receiving contract whether it can hold these certificates (ERC-1155).
     """
+    assert receiver != empty(address), "certificate: no receiver"
     if receiver.is_contract:
         answer: bytes4 = extcall Receiver(receiver).onERC1155BatchReceived(
             msg.sender, sender, ids, amounts, data
