@@ -59,7 +59,7 @@ GENERATORS = st.sampled_from((*[ROOF, TURBINE] * 9, BATTERY, KITCHEN))
 BATTERIES = st.sampled_from((*[BATTERY] * 12, CELLAR, ROOF))
 CONSUMERS = st.sampled_from((KITCHEN, SHOP, KITCHEN, SHOP, BATTERY))
 STARTS = st.sampled_from((*range(NOON, EVENING, QUARTER), NOON + 300, NOON - HOUR, NOON + 30 * DAY))
-LATE = st.sampled_from((*range(EVENING, EVENING + 2 * HOUR, QUARTER), NOON))
+LATE = st.sampled_from((*range(EVENING, EVENING + 2 * HOUR, QUARTER), NOON, NOON + QUARTER))
 LENGTHS = st.sampled_from((*[QUARTER] * 16, HOUR, HOUR, 300, 60, 0, 700))
 AMOUNTS = st.sampled_from((*range(1, 62, 3), 1, 2, 60, 62, 63, 250, 0, -1))
 PARTS = st.sampled_from((*["some", "one", "all"] * 6, "too much", "none"))
@@ -281,7 +281,7 @@ class BookAgainstCoins(RuleBasedStateMachine):
 
     @rule(pick=PICKS, start=STARTS, found=AMOUNTS)
     def sold_and_found_wrong(self, pick: int, start: int, found: int) -> None:
-        """What a correction takes back after a sale is owed, and paid by the next interval."""
+        """What is owed after a sale the next interval pays, and owes it again if it shrinks."""
         bundle = self._live(pick)
         self._do(bundle.holder, Transfer(bundle.number, bundle.wh, BUYER.hex()))
         meter, begun, duration = _key(bundle.origin)
@@ -291,6 +291,9 @@ class BookAgainstCoins(RuleBasedStateMachine):
         self._do(ISSUER, Correct(meter, begun, duration, found // 4, found // 4, corrects, new))
         last = digest(self.records - 1)
         self._do(ISSUER, Issue(meter, start, QUARTER, 60, 2, 58, last))
+        self.records += 1
+        less = digest(self.records)
+        self._do(ISSUER, Correct(meter, start, QUARTER, 30, 20, last, less))
 
     @rule(pick=PICKS, start=LATE, wh=AMOUNTS)
     def sun_for_the_evening(self, pick: int, start: int, wh: int) -> None:
@@ -298,13 +301,15 @@ class BookAgainstCoins(RuleBasedStateMachine):
         bundle = self._live(pick, PRODUCER)
         some = (bundle.wh + 1) // 2
         self._do(PRODUCER, Store(bundle.number, some, BATTERY, NOON, HOUR))
-        self.records += 1
-        self._do(ISSUER, Discharge(BATTERY, start, QUARTER, wh, digest(self.records)))
+        self.records += 2
+        for at, record in ((start, self.records - 1), (start + QUARTER, self.records)):
+            self._do(ISSUER, Discharge(BATTERY, at, QUARTER, wh, digest(record)))
 
-    @rule(pick=PICKS, start=STARTS, zone=st.sampled_from(("KR", "JP")))
-    def used_and_undone(self, pick: int, start: int, zone: str) -> None:
+    @rule(pick=PICKS, zone=st.sampled_from(("KR", "JP")))
+    def used_and_undone(self, pick: int, zone: str) -> None:
         """What was matched to a consumption that never was goes back to its holder."""
-        bundle, shop = self._live(pick), (SHOP, start - start % HOUR, HOUR)
+        bundle = self._live(pick)
+        shop = (SHOP, bundle.origin.start // HOUR * HOUR, HOUR)
         self._do(ISSUER, Consume(*shop, 60, zone, BUYER.hex()))
         self._do(ISSUER, Border("KR", "JP", *shop[1:], 30))
         number = len(self.state.bundles) if bundle.wh > 1 else bundle.number
@@ -324,6 +329,13 @@ class BookAgainstCoins(RuleBasedStateMachine):
         if take:
             self._do(whom, Take(rest))
 
+    @rule(pick=PICKS, early=st.sampled_from((0, 1)))
+    def a_last_second(self, pick: int, early: int) -> None:
+        """At the second units expire, and the one before."""
+        bundle = self._live(pick)
+        self.now = max(self.now, bundle.origin.end + LIFETIME - early)
+        self._do(bundle.holder, Retire(bundle.number, 1, BUYER.hex(), "light"))
+
     @rule(seconds=st.sampled_from((0, 1, QUARTER, HOUR, DAY, 5 * DAY)))
     def time_goes_on(self, seconds: int) -> None:
         self.now += seconds
@@ -331,7 +343,7 @@ class BookAgainstCoins(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((1, DAY)), pick=PICKS)
     def an_entry_from_before(self, seconds: int, pick: int) -> None:
         bundle, now = self._live(pick), self.now
-        self.now = self.book.now - seconds
+        self.now = self.coins.now - seconds
         done = self._do(bundle.holder, Transfer(bundle.number, bundle.wh, OPERATOR.hex()))
         assert not done
         self.now = now
@@ -387,7 +399,13 @@ class BookAgainstCoins(RuleBasedStateMachine):
             for found in charges:
                 key = _key(found.origin)
                 assert found.stored_wh == self.coins.stored(key) <= found.wh
-                assert found.drawn_wh == self.coins.drawn(key)
+                links = [
+                    link.wh
+                    for issuance in self.state.issuances.values()
+                    for link in issuance.links
+                    if link.charge == found.origin
+                ]
+                assert found.drawn_wh == self.coins.drawn(key) == sum(links)
                 assert found.drawn_wh <= found.stored_wh * permille // 1_000
                 assert found.stored_wh == sum(
                     self.state.bundles[number].wh

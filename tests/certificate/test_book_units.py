@@ -48,6 +48,14 @@ from commonwatt.meter.registration import ZONE_BYTES
 # Rule 13: only the holder
 
 
+@pytest.mark.parametrize("action", [TRANSFER, RESERVE, RETIRE])
+def test_units_do_not_go_to_nobody(battery: Desk, action: Action) -> None:
+    nobody = "00" * 20
+    for field in ("to", "for_whom", "beneficiary"):
+        if hasattr(action, field):
+            battery.refuses(PRODUCER, replace(action, **{field: nobody}), "R13")
+
+
 HOLDERS_ACTS = [TRANSFER, RESERVE, RETIRE, EXPORT, STORE]
 
 

@@ -18,6 +18,14 @@ def __init__(takes: bool):
 
 
 @external
+def change_mind(takes: bool):
+    """
+    @notice Take certificates from now on, or no more.
+    """
+    self.takes = takes
+
+
+@external
 def call_back(target: address, again: Bytes[2048]):
     """
     @notice What to do while certificates arrive.

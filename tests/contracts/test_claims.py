@@ -249,8 +249,10 @@ def test_a_statement_of_another_community_certifies_nothing_here(
     ("duration", "late", "reason"),
     [
         (900, 450, "interval is not on the grid"),
-        (7_200, 0, "interval is longer than an hour"),
-        (0, 0, "interval is longer than an hour"),
+        (7_200, 0, "interval is not between a minute and an hour"),
+        (59, 59, "interval is not between a minute and an hour"),
+        (0, 0, "interval is not between a minute and an hour"),
+        (60, 60, None),
         (900, 0, None),
     ],
 )

@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
 
 from commonwatt.audit.facts import Claim, DirectRecord
 from commonwatt.chain.holdings import LastRecord
 from commonwatt.chain.production import TokenId
 from commonwatt.meter.keys import MeterKey, other_form
 from commonwatt.meter.record import Quality, Record, SignedRecord
-from contracts.ground import NOON, QUARTER, Ground, Meter, account, fresh_ground
+from contracts.ground import QUARTER, Ground, Meter, account, fresh_ground
+from contracts.helpers import deploy
 
 OWNER = account("member 0")
 LIMIT_WH = 1_562
@@ -185,6 +187,7 @@ PROVES_NOTHING: dict[str, dict[str, Any]] = {
     "a correction": {"kind": 3},
     "a meter exchange": {"kind": 4},
     "a register that fell": {"export_mwh": LAST_MWH - 1},
+    "a register that fell far": {"export_mwh": LAST_MWH - 3_000_000},
     "more than rated power": {"export_wh": LIMIT_WH + 1},
     "a register beyond all measure": {"export_mwh": 2**64 - 1},
     "no time": {"duration": 0},
@@ -252,15 +255,30 @@ def test_other_lengths_of_interval_may_follow_each_other(ground: Ground, plant: 
     assert _units(ground, plant, ground.clock.now) == 1_000
 
 
+@pytest.mark.parametrize("seconds", [0, 1, 59, 61, 899, 3_601, 5_400, 7_200, 86_400])
+def test_an_interval_off_the_grid_or_of_no_usual_length_is_not_issued(
+    ground: Ground, plant: Meter, seconds: int
+) -> None:
+    """Though it begins where the last one ended (rule R6)."""
+    ground.clock.now += 86_400 - ground.clock.now % 86_400
+    plant.last = plant.next(ground.clock.now)
+    _give(ground, plant.last)
+    ground.clock.now += seconds
+    record = plant.next(ground.clock.now, duration=seconds, export_wh=1)
+    assert len(_give(ground, record).logs) == 1
+    plant.last = record
+
+
 def test_nothing_is_issued_of_before_the_first_day(ground: Ground) -> None:
-    day = NOON // 86_400 + 10
+    ground.clock.now += 86_400 - ground.clock.now % 86_400 - 2 * QUARTER
+    midnight = ground.clock.now + 2 * QUARTER
+    day = midnight // 86_400
     ground.register(meter := ground.meter("planned plant", direct=True, first_day=day))
     ground.ledger.start_direct(ground.stranger, meter.last.record)
-    ground.clock.now = day * 86_400
-    meter.last = before = meter.next(ground.clock.now)
-    _give(ground, before)
-    ground.issue(meter)
-    assert [_units(ground, meter, day * 86_400 + late) for late in (0, QUARTER)] == [0, 1_000]
+    for _ in range(3):
+        ground.issue(meter)
+    ends = (midnight - QUARTER, midnight, midnight + QUARTER)
+    assert [_units(ground, meter, end) for end in ends] == [0, 0, 1_000]
 
 
 def test_a_sold_plant_is_issued_to_its_new_owner(ground: Ground, plant: Meter) -> None:
@@ -269,6 +287,26 @@ def test_a_sold_plant_is_issued_to_its_new_owner(ground: Ground, plant: Meter) -
     ground.issue(plant)
     token = TokenId(plant.key.meter, ground.clock.now - QUARTER, QUARTER)
     assert ground.ledger.units(account("member 2").address_bytes, token) == 1_000
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_contract_that_owns_a_plant_is_asked(ground: Ground, *, takes: bool) -> None:
+    """One that refuses keeps its plant's record waiting, and nobody else's."""
+    connection = ground.ledger.connection
+    owner = deploy(connection, ground.stranger, "holder", encode(["bool"], [takes]))
+    ground.ledger.join(ground.operator, [owner])
+    member = ground.ledger.members() - 1
+    ground.members.append(ground.stranger)
+    ground.register(meter := ground.meter(f"fund's {takes}", direct=True, member=member))
+    ground.ledger.start_direct(ground.stranger, meter.last.record)
+    record = _next(ground, meter)
+    if takes:
+        _give(ground, record)
+        token = TokenId(meter.key.meter, ground.clock.now - QUARTER, QUARTER)
+        assert ground.ledger.units(owner, token) == 1_000
+        return
+    with ground.refused("certificate: receiver refused"):
+        _give(ground, record)
 
 
 def test_a_plant_of_137_gwh_is_believed_and_more_is_not(ground: Ground) -> None:

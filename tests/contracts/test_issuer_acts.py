@@ -1,11 +1,15 @@
 """What only the issuer does: withdraw, reinstate and bring back (rules R17, R23, R26)."""
 
 import pytest
+from eth_abi.abi import encode
 
 from commonwatt.audit.facts import Act, Movement, Retirement
+from commonwatt.chain.abi import contract
+from commonwatt.chain.encoding import keccak
 from commonwatt.chain.errors import ChainError
 from commonwatt.chain.production import Purpose, TokenId
 from contracts.ground import NOON, QUARTER, ROOFTOP, Ground, account, fresh_ground
+from contracts.helpers import deploy
 
 HOLDER, BUYER = account("member 0"), account("member 1")
 OWN = HOLDER.address_bytes
@@ -221,6 +225,32 @@ def test_units_that_came_back_know_their_source_again(
     ledger.restore(ground.issuer, OWN, token, 400, message)
     receipt = ledger.retire(HOLDER, OWN, token, 400, DAY)
     assert int.from_bytes(receipt.logs[-1].topics[3]) == ROOFTOP
+
+
+def test_a_contract_is_asked_before_it_gets_anything_back(
+    ground: Ground, token: TokenId, message: bytes
+) -> None:
+    """ERC-1155 asks a receiver of new units, too; one that has changed its mind gets none."""
+    ledger, connection = ground.ledger, ground.ledger.connection
+    owner = deploy(connection, ground.stranger, "holder", encode(["bool"], [True]))
+    ledger.transfer(HOLDER, OWN, owner, token, 300)
+    retire = contract("Certificate").data("retire", owner, token.number, 100, DAY.encode())
+    run = keccak(b"run(address,bytes)")[:4]
+    run += encode(["address", "bytes"], [ledger.addresses.certificate, retire])
+    connection.send(ground.stranger, "0x" + owner.hex(), run)
+    ledger.export_units(HOLDER, OWN, token, 50, destination=ELSEWHERE, message=message)
+    for takes in (False, True):
+        change = keccak(b"change_mind(bool)")[:4] + encode(["bool"], [takes])
+        connection.send(ground.stranger, "0x" + owner.hex(), change)
+        if takes:
+            ledger.reinstate(ground.issuer, owner, token, 100, REASON)
+            ledger.restore(ground.issuer, owner, token, 50, message)
+            continue
+        with ground.refused("certificate: receiver refused"):
+            ledger.reinstate(ground.issuer, owner, token, 100, REASON)
+        with ground.refused("certificate: receiver refused"):
+            ledger.restore(ground.issuer, owner, token, 50, message)
+    assert (ledger.units(owner, token), ledger.retired(owner, token)) == (350, 0)
 
 
 # Words about a retirement

@@ -107,8 +107,10 @@ def meter_of(text: str) -> bytes:
 
 
 def account_of(text: str) -> bytes:
-    """An account from hex digits."""
-    return _bytes_of(text, ACCOUNT_BYTES, "R13", "an account")
+    """An account from hex digits; the zero account is nobody's."""
+    account = _bytes_of(text, ACCOUNT_BYTES, "R13", "an account")
+    refuse_unless(any(account), "R13", "the zero account is nobody's: name one")
+    return account
 
 
 def digest_of(text: str) -> bytes:

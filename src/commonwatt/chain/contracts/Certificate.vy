@@ -69,6 +69,7 @@ SEAL_BYTES: constant(uint256) = 100
 # A meter may show a quarter more than rated power allows: cold clear days, and rounding.
 MARGIN_OVER: constant(uint256) = 5
 MARGIN_UNDER: constant(uint256) = 4
+MINUTE: constant(uint256) = 60
 HOUR: constant(uint256) = 3600
 DAY: constant(uint256) = 86400
 MWH_PER_WH: constant(uint256) = 1000
@@ -813,7 +814,9 @@ def _producer(meter: uint256, community: address, duration: uint256, link: Link)
     # A meter's community has been founded, so this makes the seal's community a founded one.
     assert producer.community == community, "certificate: meter is of another community"
     assert not producer.direct, "certificate: meter writes to the chain itself"
-    assert duration != 0 and duration <= HOUR, "certificate: interval is longer than an hour"
+    assert (
+        duration >= MINUTE and duration <= HOUR
+    ), "certificate: interval is not between a minute and an hour"
     assert link.time_end % duration == 0, "certificate: interval is not on the grid"
     assert link.time_end >= producer.first_day * DAY, "certificate: before the meter's first day"
     if link.sequence == 0:
@@ -1087,7 +1090,7 @@ def _proven(
     # The interval starts where the last record ended, and no record ever ended later than that.
     if link.time_end != (before >> 128 & U64) + duration or before >> 128 & U64 != before & U64:
         return 0
-    if duration == 0 or duration > HOUR or link.time_end % duration != 0:
+    if duration < MINUTE or duration > HOUR or link.time_end % duration != 0:
         return 0
     if before & U64 < producer.first_day * DAY or link.export_mwh < before_mwh:
         return 0
