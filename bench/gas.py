@@ -23,7 +23,7 @@ CLOSE_EACH_GAS_MAX, CLOSE_TOTAL_GAS_MAX = 1_080, 120_000
 LARGE, SMALL = 1_000, 43
 CLAIM_GAS_MAX, CLAIM_RUN_EACH_GAS_MAX = 110_000, 40_000
 CLAIM_RUNS = 2
-SLOT = 6
+SLOT = 3
 """Units of so many neighbouring intervals share a slot, and the first of them opens it."""
 CONTRACT_BYTES_MAX = 24_576
 """EIP-170: no chain takes a larger one."""
@@ -127,7 +127,7 @@ def _claims() -> list[Figure]:
     return [
         Figure(
             name="claim_gas",
-            what="claim, mean over a slot's six",
+            what="claim, mean over a slot's three",
             unit="gas",
             runs=(statistics.fmean(steady),),
             target=CLAIM_GAS_MAX,
