@@ -9,7 +9,7 @@ _RULES = {
     ),
     "uniform_price": Text(
         ko="단일 가격 경매: 모든 거래가 하나의 가격, 마지막으로 체결된 매도 호가와 매수 호가 사이",
-        en="uniform price: a call auction, one price for all between the last matched offer and bid",
+        en="uniform price: a call auction, one price between the last matched offer and bid",
     ),
     "supply_demand_ratio": Text(
         ko="수요 공급 비율: 남는 전기가 많을수록 소매 가격에서 매입 가격으로 내려감",
