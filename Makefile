@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-tests
-ANVIL := .tools/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil
-ANVIL_VERSION := 1.7.1
+NODE_STAMP := .tools/.installed
+# All at once: npm takes away what is not named. Anvil is a chain; the others are clients of chains.
+NODE_PACKAGES := @foundry-rs/anvil@1.7.1 ethers@6.17.0 viem@2.57.20
 
 .PHONY: demo test test-tools bench soak mutants lint format vectors clean
 
@@ -22,14 +23,14 @@ $(TEST_STAMP): pyproject.toml $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --group dev
 	touch $@
 
-test-tools: $(TEST_STAMP) $(ANVIL)
+test-tools: $(TEST_STAMP) $(NODE_STAMP)
 	sh tools/install-test-packages.sh
 
-$(ANVIL):
+$(NODE_STAMP): Makefile
 	@if command -v npm >/dev/null; then \
-	  npm install --silent --no-audit --no-fund --no-save --prefix .tools \
-	    @foundry-rs/anvil@$(ANVIL_VERSION) >/dev/null; \
-	else echo "npm is missing: the tests against Anvil will be skipped"; fi
+	  npm install --silent --no-audit --no-fund --no-save --prefix .tools $(NODE_PACKAGES) \
+	    >/dev/null && touch $@; \
+	else echo "npm is missing: the tests against Anvil and with clients will be skipped"; fi
 
 test: test-tools lint  ## All tests, with what they need
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

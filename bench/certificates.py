@@ -151,8 +151,10 @@ def _rates(count: int, path: Path | None) -> list[Figure]:
     """Issue, give away a part of each (which divides it), use up the rest."""
     issuer, producer, buyer = map(_account, ("issuer", "producer", "buyer"))
     wallets, scheme = Wallets(), Scheme(issuer.address_bytes, 0)
-    owner, other, meter = producer.address_bytes.hex(), buyer.address_bytes.hex(), "ab" * 20
-    admission = wallets.sign(issuer, Admit(meter, owner, 0x010100, 10**9, "DE", 0))
+    owner, other = producer.address_bytes.hex(), buyer.address_bytes.hex()
+    key = MeterKey.from_seed(b"bench")
+    meter, signs = key.meter.hex(), key.public_key.hex()
+    admission = wallets.sign(issuer, Admit(meter, owner, 0x010100, 10**9, "DE", 0, key=signs))
     # Each bundle divided leaves two more: the part given away, and the rest.
     rests = [count + 2 * number + 1 for number in range(count)]
     steps = {

@@ -12,12 +12,11 @@ from commonwatt.merkle import Tree
 from commonwatt.meter.keys import MeterKey
 from commonwatt.meter.record import NO_PREVIOUS, Kind, Quality, Record, SignedRecord
 from commonwatt.meter.registration import SOLAR_ROOFTOP, Role
-from commonwatt.quantity import MWH_PER_WH
+from commonwatt.quantity import MWH_PER_WH, SECONDS_PER_DAY
 from commonwatt.statement.header import SectionRoot, seal_of
 
 LEAVES = 64
 RATED_W, MOST_MADE_WH = 10_000, 2_500
-SECONDS_PER_DAY = 86_400
 
 
 class Generator:

@@ -5,10 +5,14 @@ from commonwatt.certificate.book import Book
 from commonwatt.certificate.bundle import Bundle
 from commonwatt.certificate.context import Scheme
 from commonwatt.certificate.log import Entry
+from commonwatt.meter.keys import MeterKey
 from commonwatt.meter.registration import SOLAR_ROOFTOP
 
 ISSUER, PRODUCER, NEIGHBOUR, FORGER = (bytes([digit]) * 20 for digit in (1, 2, 3, 4))
-ROOF, BATTERY, KITCHEN = (bytes([digit]) * 20 for digit in (0xA1, 0xA2, 0xA3))
+ROOF, KITCHEN = (bytes([digit]) * 20 for digit in (0xA1, 0xA3))
+BATTERY_KEY = MeterKey.from_seed(b"battery")
+BATTERY = BATTERY_KEY.meter
+VOUCHER = "the grid operator"
 NOON = 1_466_510_400
 """2016-06-21T12:00:00Z."""
 QUARTER_S = 900
@@ -22,9 +26,11 @@ class LivedBook:
     def __init__(self, lifetime_s: int = LIFETIME_S) -> None:
         self.book = Book(Scheme(ISSUER, lifetime_s))
         self.entries: list[Entry] = []
-        self.do(ISSUER, Admit(ROOF.hex(), PRODUCER.hex(), SOLAR_ROOFTOP, RATED_W, "DE-LU", 0))
-        battery = Admit(BATTERY.hex(), PRODUCER.hex(), 0, RATED_W, "DE-LU", 0, "", 870)
-        self.do(ISSUER, battery)
+        owner, zone = PRODUCER.hex(), "DE-LU"
+        roof = Admit(ROOF.hex(), owner, SOLAR_ROOFTOP, RATED_W, zone, 0, voucher=VOUCHER)
+        self.do(ISSUER, roof)
+        key = BATTERY_KEY.public_key.hex()
+        self.do(ISSUER, Admit(BATTERY.hex(), owner, 0, RATED_W, zone, 0, "", 870, key))
 
     def do(self, actor: bytes, action: Action, now: int | None = None) -> tuple[Bundle, ...]:
         now = max(self.book.now, NOON + QUARTER_S) if now is None else now

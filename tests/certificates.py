@@ -6,13 +6,15 @@ from commonwatt.certificate.actions import Action, Admit, Issue
 from commonwatt.certificate.context import Scheme
 from commonwatt.certificate.log import SignedAction, book_identity, signed_text
 from commonwatt.chain.account import Account
+from commonwatt.meter.keys import MeterKey
 from commonwatt.meter.registration import SOLAR_ROOFTOP
 
 QUARTER_S = 900
 NOON = 1_466_510_400
 """2016-06-21T12:00:00Z."""
 LATER = NOON + 30 * 86_400
-ROOF = "ab" * 20
+ROOF_KEY = MeterKey.from_seed(b"roof")
+ROOF = ROOF_KEY.meter.hex()
 RECORD = "11" * 32
 IDENTITY = book_identity(31_337, b"R" * 20)
 
@@ -46,8 +48,9 @@ class Signers:
         self.nonces[who.address] = self.nonces.get(who.address, 0) + 1
 
 
-def admission(meter: str = ROOF) -> Admit:
-    return Admit(meter, hex_of(PRODUCER), SOLAR_ROOFTOP, 10_000, "DE", NOON - 86_400)
+def admission() -> Admit:
+    key = ROOF_KEY.public_key.hex()
+    return Admit(ROOF, hex_of(PRODUCER), SOLAR_ROOFTOP, 10_000, "DE", NOON - 86_400, key=key)
 
 
 def issue(quarter: int = 0, free_wh: int = 1_000) -> Issue:

@@ -34,8 +34,9 @@ from commonwatt.statement.publication import (
 
 MIDSUMMER_NOON = Interval.parse("2016-06-21T12:00:00Z", 900)
 TARIFF = Tariff(retail=24_000, feed_in=8_000, fee_local=3_440, fee_supplier=8_000)
-CHAIN = ChainAddress(31_337, b"R" * 20, b"S" * 20, b"C" * 20, b"T" * 20)
+CHAIN = ChainAddress(31_337, b"R" * 20, b"S" * 20, b"C" * 20, b"T" * 20, b"X" * 20, b"K" * 20)
 EURO = 10**8
+ISSUER, LIFETIME_S = b"I" * 20, 2 * 365 * 86_400
 
 
 class SimulatedMeter:
@@ -92,6 +93,7 @@ class Street:
     producers: int = 1
     roofs: int = 1
     batteries: int = 0
+    storage_permille: int = 0
     market: MarketSettings = field(default_factory=MarketSettings)
     balance: int = 10 * EURO
     supplier: int = 1_000 * EURO
@@ -101,6 +103,7 @@ class Street:
     closes: list[AnchoredClose] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     last_inputs: Inputs = field(init=False)
+    last_statement: Statement = field(init=False)
 
     def __post_init__(self) -> None:
         self.grid = [self._meter(f"grid {n}") for n in range(self.members)]
@@ -128,6 +131,7 @@ class Street:
             supplier=b"U" * 20,
             grid_operator=b"G" * 20,
             first_start=self.start.start,
+            storage_permille=self.storage_permille,
         )
         self.balances = [self.balance] * self.members
         self.supplier_balance, self.grid_balance = self.supplier, 0
@@ -221,6 +225,7 @@ class Street:
         """Close on inputs that need not be honest."""
         self.last_inputs = inputs
         statement, self.state = close(self.community, self.constitution, self.state, inputs)
+        self.last_statement = statement
         self.balances = [p.balance_after for p in statement.settled.positions]
         self.supplier_balance += statement.settled.supplier_in - statement.settled.supplier_out
         self.grid_balance += statement.settled.grid_in
@@ -244,6 +249,8 @@ class Street:
             settlement=CHAIN.settlement,
             certificate=CHAIN.certificate,
             token=CHAIN.token,
+            exchange=CHAIN.exchange,
+            book=CHAIN.book,
             roll=self.community.roll,
             accounts=self.community.accounts,
             meters=tuple(RegisteredMeter.of(r) for r in self.community.registrations),
@@ -256,6 +263,8 @@ class Street:
             wallets={CHAIN.settlement: in_lanes},
             claims=(),
             retirements=(),
+            issuer=ISSUER,
+            lifetime_s=LIFETIME_S,
         )
 
 

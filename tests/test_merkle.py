@@ -173,3 +173,12 @@ def test_the_empty_tree_has_a_root_and_no_leaves() -> None:
 def test_a_leaf_that_is_not_there_has_no_path(index: int) -> None:
     with pytest.raises(IndexError, match="of a tree with 3"):
         path(leaves(3), index)
+
+
+@given(st.lists(st.binary(max_size=9), min_size=1, max_size=40), st.data())
+def test_a_path_as_text_is_the_path_in_hex_digits(leaves: list[bytes], data: st.DataObject) -> None:
+    tree = Tree(leaves)
+    index = data.draw(st.integers(0, len(leaves) - 1))
+    assert tree.path_text(index) == [node.hex() for node in tree.path(index)]
+    with pytest.raises(IndexError):
+        tree.path_text(len(leaves))

@@ -1,9 +1,10 @@
 """Take each check out of the certificate book in turn: its tests must notice every time.
 
 A mutant is the book with one check, or one part of its condition, taken out, or one sum of it
-changed. The tree is never touched: each mutant is compiled in a process of its own, where the
-book's tests in `tests/certificate` have to fail. Prints rule, place, what was taken out and the
-first test that failed; ends with 1 if all tests passed with any mutant.
+changed; likewise what is read for the book, tables and EnergyTag's actions. The tree is never
+touched: each mutant is compiled in a process of its own, where the book's tests in
+`tests/certificate` have to fail. Prints rule, place, what was taken out and the first test that
+failed; ends with 1 if all tests passed with any mutant. Names of modules choose theirs only.
 """
 
 import ast
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import NamedTuple
 
+import hypothesis
 import msgspec  # noqa: F401 - what every mutant needs is loaded once, before it forks
 import pytest
 
@@ -31,10 +33,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "commonwatt.certificate"
 SOURCES = ROOT / "src/commonwatt/certificate"
 TESTS = ROOT / "tests/certificate"
-RULES = ("test_book.py", "test_book_units.py", "test_book_storage.py")
+RULES = ("test_book.py", "test_book_units.py", "test_book_storage.py", "test_devices.py")
 MODULES = {
-    "context": RULES, "devices": RULES, "using": RULES, "storing": RULES, "state": RULES,
-    "book": RULES, "log": ("test_log.py", "test_book_units.py"),
+    "context": RULES, "devices": RULES, "issuing": RULES, "charging": RULES, "using": RULES,
+    "storing": RULES, "state": RULES, "book": RULES, "lots": ("test_lots.py",),
+    "log": ("test_log.py", "test_book_units.py"), "retirement": ("test_retirement.py",),
+    "table": ("test_table.py",), "energytag_actions": ("test_energytag.py",),
 }  # fmt: skip
 """Per module that refuses under a rule, the tests that have to notice."""
 SECONDS_MAX = 60
@@ -44,8 +48,14 @@ UNCHECKED = {
     "own_units": "context.bundle(NUMBER)",
     "live_units": "context.bundle(NUMBER)",
     "interval": "Origin(bytes.fromhex(NUMBER), START, DURATION)",
+    "zone_of": "NUMBER",
+    "account_of": "bytes.fromhex(NUMBER)",
+    "meter_of": "bytes.fromhex(NUMBER)",
+    "digest_of": "bytes.fromhex(NUMBER)",
 }
 """Look-ups that check, and the same without any check; the words stand for their arguments."""
+UNUSABLE = {"DocumentUnusable", "StatementUnusable"}
+"""What is raised without a rule, where a document is read."""
 RULE = re.compile(r"\bR\d+\b")
 
 
@@ -71,31 +81,74 @@ class Sum(NamedTuple):
 
 
 SUMS = (
+    Sum("R1", "issuing", "parts = action.retired_wh + sum(stored)", "parts = action.retired_wh"),
     Sum("R2", "state", "origin, middle, bundle.end", "origin, middle - 1, bundle.end"),
-    Sum("R10", "devices", "withheld = min(device.debt_wh, free_wh)", "withheld = 0"),
-    Sum("R10", "devices", "if record == found.record:", "if False:"),
-    Sum("R10", "devices", "device.debt_wh + returned + left", "device.debt_wh + left"),
-    Sum("R10", "devices", "device.debt_wh + returned + left", "device.debt_wh + returned"),
-    Sum("R10", "devices", "bundle.holder == issuance.owner and", "True and"),
-    Sum("R10", "devices", "and bundle.status is Status.ACTIVE", "and True"),
-    Sum("R10", "devices", "left -= min(_unreckoned_wh(state, issuance, wh), left)", "pass"),
-    Sum("R10", "devices", "settled = min(wh, issuance.owed_wh, device.debt_wh)", "settled = 0"),
-    Sum("R10", "devices", "paid = min(device.debt_wh, wh)", "paid = 0"),
+    Sum("R2", "table", "part[:3]", "part[:2]"),
+    Sum("R2", "table", "_WH.fullmatch(text)", "_WH.match(text)"),
+    Sum("R2", "table", "_KWH.fullmatch(text)", "_KWH.match(text)"),
+    Sum("R3", "table", "spans.insert(at, (origin.start, origin.end, line))", "pass"),
+    Sum("R3", "table", "spans[max(at - 1, 0) : at + 1]", "spans[at : at + 1]"),
+    Sum("R3", "table", "spans[max(at - 1, 0) : at + 1]", "spans[max(at - 1, 0) : at]"),
+    Sum("R4", "table", "voucher=self.voucher)", "voucher='')"),
+    Sum("R6", "table", "_DURATION.fullmatch(text)", "_DURATION.match(text)"),
+    Sum("R7", "table", "if reading.wh\n", "if True\n"),
+    Sum("R10", "issuing", "withheld = min(plant.debt_wh, found.free_wh)", "withheld = 0"),
+    Sum("R10", "issuing", "- found.retired_wh - found.stored_wh)", "- found.retired_wh)"),
+    Sum("R10", "issuing", "- found.retired_wh - found.stored_wh)", "- found.stored_wh)"),
+    Sum("R10", "issuing", "if record == found.record:", "if False:"),
+    Sum("R10", "issuing", "plant.debt_wh + returned + left", "plant.debt_wh + left"),
+    Sum("R10", "issuing", "plant.debt_wh + returned + left", "plant.debt_wh + returned"),
+    Sum("R10", "issuing", "bundle.holder == first_holder and", "True and"),
+    Sum("R10", "issuing", "and bundle.status is Status.ACTIVE", "and True"),
+    Sum("R10", "issuing", "issuance.numbering(bundle.first).owner", "issuance.owner"),
+    Sum("R10", "issuing", "left -= min(_unreckoned_wh(state, issuance, wh), left)", "pass"),
+    Sum("R10", "issuing", "settled = min(wh, issuance.owed_wh, plant.debt_wh)", "settled = 0"),
+    Sum("R10", "issuing", "paid = min(plant.debt_wh, wh)", "paid = 0"),
+    Sum("R10", "issuing", "added=issuance.added + numbered", "added=issuance.added"),
+    Sum("R10", "state", "if added.first <= unit:", "if True:"),
+    Sum("R12", "state", "while device.successor is not None:", "while False:"),
+    Sum("R12", "devices", "closed_from=start, debt_wh=0,", "closed_from=start,"),
+    Sum("R12", "devices", "first_start=start, handed_to=None\n", "first_start=start\n"),
+    Sum("R12", "devices", "state.charges[successor] = state.charges.pop(device.meter)", "pass"),
+    Sum("R12", "devices", "state.open_charges[successor] = state.open_charges.pop(device.meter)",
+        "pass"),
+    Sum("R12", "devices", 'voucher = "" if action.key else device.voucher', 'voucher = ""'),
+    Sum("R12", "devices", 'voucher = "" if action.key else device.voucher',
+        "voucher = device.voucher"),
+    Sum("R13", "devices", "owner=context.actor, handed_to=None", "owner=context.actor"),
+    Sum("R13", "devices", "handed_to=None if back else to", "handed_to=to"),
+    Sum("R13", "devices", "closed_from=action.from_start, handed_to=None",
+        "closed_from=action.from_start"),
     Sum("R14", "state", "promise = self.reservations.pop(bundle.number, None)", "promise = None"),
+    Sum("R14", "book", "state=draft_of(context.state)", "state=context.state"),
+    Sum("R14", "energytag_actions", "else Together(tuple(found))", "else found[0]"),
+    Sum("R16", "energytag_actions", "int(Fraction(share) * bundle.wh)",
+        "-int(-Fraction(share) * bundle.wh // 1)"),
+    Sum("R18", "retirement", "state.issuances[bundle.origin].numbering(bundle.first).by",
+        "state.issuances[bundle.origin].by"),
+    Sum("R19", "using", "matched_wh=covered,", "matched_wh=0,"),
     Sum("R19", "using", "matched_wh=found.matched_wh + wh", "matched_wh=found.matched_wh"),
     Sum("R21", "using", "state.borders[border] = capacity, used + wh", "pass"),
+    Sum("R21", "state", "insort(self.border_spans.setdefault(zones, []), interval)", "pass"),
     Sum("R22", "context", ">= origin.end + lifetime", "> origin.end + lifetime"),
     Sum("R22", "context", ">= origin.end + lifetime", ">= origin.start + lifetime"),
     Sum("R22", "context", "bool(lifetime) and", "True and"),
     Sum("R23", "using", "matched_wh=found.matched_wh - bundle.wh", "matched_wh=found.matched_wh"),
     Sum("R23", "using", "capacity, used - bundle.wh", "capacity, used"),
-    Sum("R24", "storing", "found.origin.end > origin.start", "False"),
-    Sum("R24", "storing", "stored_wh * device.storage_permille // PERMILLE", "stored_wh"),
-    Sum("R24", "storing", "// PERMILLE - charge.drawn_wh", "// PERMILLE"),
-    Sum("R24", "storing", "stored_wh=found.stored_wh + action.wh", "stored_wh=found.stored_wh"),
-    Sum("R24", "storing", "context.state.stored[part.number] = wanted", "pass"),
-    Sum("R24", "storing", "links.append(Link(found.origin, drawn))", "pass"),
-    Sum("R25", "storing", "free_wh=action.wh - left", "free_wh=action.wh"),
+    Sum("R24", "storing", "charges[place].origin.end <= origin.start", "True"),
+    Sum("R24", "storing", "drawn_wh=found.drawn_wh + wh", "drawn_wh=found.drawn_wh"),
+    Sum("R24", "storing", "links.append(Link(found.origin, wh))", "pass"),
+    Sum("R24", "storing", "own_wh=green - issued", "own_wh=0"),
+    Sum("R24", "storing", "free_wh=issued - retired", "free_wh=issued"),
+    Sum("R24", "storing", "state.open_charges[plant.meter].remove(place)", "pass"),
+    Sum("R24", "charging", "stored_wh * device.storage_permille // PERMILLE", "stored_wh"),
+    Sum("R24", "charging", "// PERMILLE - charge.drawn_wh", "// PERMILLE"),
+    Sum("R24", "charging", "stored_wh=found.stored_wh + bundle.wh", "stored_wh=found.stored_wh"),
+    Sum("R24", "charging", "state.stored[bundle.number] = found.origin", "pass"),
+    Sum("R24", "issuing", "put_into(context, room, bundle)", "pass"),
+    Sum("R24", "lots", "left -= drawn[-1]", "pass"),
+    Sum("R25", "storing", "given_green_wh(action.wh, given, green)", "min(given, green)"),
+    Sum("R25", "lots", "given_wh - (wh - green_wh)", "green_wh"),
     Sum("R26", "using", "context.state.exports[message] = None", "pass"),
     Sum("R28", "book", "self.entries, self.now = self.entries + 1, now", "pass"),
 )  # fmt: skip
@@ -151,11 +204,13 @@ def mutants() -> Iterator[Mutant]:
 
 
 def _rules_of_helpers(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Per function the rules its docstring names."""
+    """Per function the rules its docstring names; else the first that its module's does."""
     for text in texts:
-        for node in ast.walk(ast.parse(text)):
+        tree = ast.parse(text)
+        first = RULE.findall(ast.get_docstring(tree) or "")[:1]
+        for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
-                found = RULE.findall(ast.get_docstring(node) or "")
+                found = RULE.findall(ast.get_docstring(node) or "") or first
                 yield node.name, ", ".join(dict.fromkeys(found)) or "-"
 
 
@@ -167,7 +222,7 @@ def _sites(function: ast.FunctionDef, rules: dict[str, str]) -> Iterator[Site]:
     """Where a function checks: refusals, calls of checking functions, look-ups that check."""
     for node in ast.walk(function):
         yield from _refusals(node, function, rules)
-        yield from _calls(node, rules)
+        yield from _calls(node, function, rules)
 
 
 def _refusals(node: ast.AST, function: ast.FunctionDef, rules: dict[str, str]) -> Iterator[Site]:
@@ -181,6 +236,12 @@ def _refusals(node: ast.AST, function: ast.FunctionDef, rules: dict[str, str]) -
             if _name(error) == "ActionRefused":
                 said = _said(rule, function, rules)
                 yield from _parts(function, condition, said, holds=False)
+            elif _name(error) in UNUSABLE:
+                yield from _parts(function, condition, rules[function.name], holds=False)
+        case ast.If(test=condition, body=body) if any(map(_is_problem, body)):
+            yield from _parts(function, condition, rules[function.name], holds=False)
+        case ast.Expr(value=ast.Call() as call) if _is_problem(node):
+            yield rules[function.name], node, ast.Pass(), ast.unparse(call)
         case ast.ExceptHandler(
             type=kind, body=[ast.Raise(exc=ast.Call(args=[rule, *_]) as error) as raised]
         ):
@@ -189,12 +250,24 @@ def _refusals(node: ast.AST, function: ast.FunctionDef, rules: dict[str, str]) -
                 yield _said(rule, function, rules), raised, ast.Pass(), out
 
 
-def _calls(node: ast.AST, rules: dict[str, str]) -> Iterator[Site]:
+def _is_problem(node: ast.AST) -> bool:
+    """Whether a statement tells a problem of a table."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and _name(node.value) == "_problem"
+    )
+
+
+def _calls(node: ast.AST, function: ast.FunctionDef, rules: dict[str, str]) -> Iterator[Site]:
     """Calls of functions that check and return nothing, and look-ups that check."""
     match node:
         case ast.Expr(value=ast.Call() as call) if _name(call).lstrip("_").startswith("require_"):
-            yield rules[_name(call)], node, ast.Pass(), ast.unparse(call)
-        case ast.Call(func=ast.Attribute(attr=name), args=[*given]) if name in UNCHECKED:
+            rule = rules.get(_name(call), rules[function.name])
+            yield rule, node, ast.Pass(), ast.unparse(call)
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[*given]) if (
+            name in UNCHECKED
+        ):
             words = zip(("NUMBER", "START", "DURATION"), given, strict=False)
             text = UNCHECKED[name]
             for word, argument in words:
@@ -311,6 +384,12 @@ def _test(mutant: Mutant | None, pipe: multiprocessing.connection.Connection) ->
     if mutant is not None:
         sys.meta_path.insert(0, Loader(mutant))
     failures = Failures()
+    quick = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    hypothesis.settings.register_profile(
+        "mutants", phases=quick, max_examples=50, deadline=None, database=None, derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )  # fmt: skip
+    hypothesis.settings.load_profile("mutants")
     # What `tests/conftest.py` loads is for other tests, and slow.
     options = ["-x", "-q", f"--confcutdir={TESTS}", "-p", "no:cacheprovider", "-o", "addopts="]
     files = dict.fromkeys(name for some in MODULES.values() for name in some)
@@ -351,8 +430,8 @@ def missing_tests() -> list[str]:
     ]
 
 
-def main() -> int:
-    """Run all mutants; 0 if each was noticed."""
+def main(modules: Sequence[str]) -> int:
+    """Run the mutants of some modules, or all; 0 if each was noticed."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     begun = time.monotonic()
     code, name = outcome(None)
@@ -360,7 +439,8 @@ def main() -> int:
         print(f"the tests fail without any mutant: {name}")
         return 1
     count, survived = 0, 0
-    for mutant in sorted(mutants(), key=lambda mutant: int(mutant.rule.split(",")[0][1:])):
+    chosen = [mutant for mutant in mutants() if not modules or mutant.module in modules]
+    for mutant in sorted(chosen, key=lambda mutant: int(mutant.rule.split(",")[0][1:])):
         code, name = outcome(mutant)
         # A mutant that cannot even be loaded shows nothing.
         killed = code == pytest.ExitCode.TESTS_FAILED
@@ -378,4 +458,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

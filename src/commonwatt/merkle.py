@@ -7,6 +7,9 @@ SHA-256 of nothing.
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import TypeVar
+
+T = TypeVar("T", bytes, str)
 
 DIGEST_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
@@ -30,11 +33,12 @@ class Tree:
     True
     """
 
-    __slots__ = ("_levels", "size")
+    __slots__ = ("_levels", "_texts", "size")
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
         """Hash all levels once: 2n hashes for n leaves."""
         self.size = len(leaves)
+        self._texts: list[list[str]] = []
         level = [leaf_hash(leaf) for leaf in leaves]
         self._levels = [level]
         # Pairing from the left and carrying an odd last node up gives the same tree as the
@@ -54,10 +58,19 @@ class Tree:
 
     def path(self, index: int) -> list[bytes]:
         """The siblings from leaf `index` up to the root (RFC 9162, 2.1.3.1)."""
+        return self._siblings(self._levels, index)
+
+    def path_text(self, index: int) -> list[str]:
+        """The same as hex digits, each written once however many paths it is in."""
+        if not self._texts:
+            self._texts = [[node.hex() for node in level] for level in self._levels]
+        return self._siblings(self._texts, index)
+
+    def _siblings(self, levels: Sequence[Sequence[T]], index: int) -> list[T]:
         if not 0 <= index < self.size:
             raise IndexError(f"leaf {index} of a tree with {self.size}")
         siblings = []
-        for level in self._levels[:-1]:
+        for level in levels[:-1]:
             sibling = index ^ 1
             if sibling < len(level):
                 siblings.append(level[sibling])

@@ -22,6 +22,7 @@ UnitsPerWh = NewType("UnitsPerWh", int)
 MWH_PER_WH = 1_000
 WH_PER_KWH = 1_000
 SECONDS_PER_HOUR = 3_600
+SECONDS_PER_DAY = 24 * SECONDS_PER_HOUR
 INTERVAL_SECONDS_MIN, INTERVAL_SECONDS_MAX = 60, SECONDS_PER_HOUR
 TIME_MAX = 2**37
 """No time we read is later: some four thousand years from 1970."""

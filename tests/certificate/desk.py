@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from commonwatt.certificate.actions import (
+    Accept,
     Action,
     Admit,
     Border,
@@ -13,7 +14,9 @@ from commonwatt.certificate.actions import (
     Correct,
     Discharge,
     Export,
+    Hand,
     Issue,
+    Replace,
     Reserve,
     Restore,
     Retire,
@@ -27,10 +30,16 @@ from commonwatt.certificate.bundle import Bundle, Origin, Status
 from commonwatt.certificate.context import Scheme
 from commonwatt.certificate.refusal import ActionRefused
 from commonwatt.certificate.state import Issuance, require_conserved
+from commonwatt.meter.keys import MeterKey
 from commonwatt.meter.registration import SOLAR_ROOFTOP
 
 ISSUER, PRODUCER, NEIGHBOUR, BUYER, FORGER = (bytes([number] * 20) for number in range(1, 6))
-ROOF, TURBINE, BATTERY, CELLAR, KITCHEN = (bytes([0xA0 + number] * 20) for number in range(5))
+ROOF_KEY, TURBINE_KEY, NEW_KEY = (
+    MeterKey.from_seed(name) for name in (b"roof", b"turbine", b"the new meter")
+)
+ROOF, TURBINE, NEW = (key.meter for key in (ROOF_KEY, TURBINE_KEY, NEW_KEY))
+BATTERY, CELLAR, KITCHEN = (bytes([0xA0 + number] * 20) for number in range(3))
+VOUCHER = "the grid operator"
 QUARTER, HOUR, DAY = 900, 3_600, 86_400
 NOON = 1_782_043_200
 EVENING = NOON + 6 * HOUR
@@ -43,9 +52,19 @@ def digest(number: int) -> str:
     return number.to_bytes(32).hex()
 
 
-ADMIT = Admit(ROOF.hex(), PRODUCER.hex(), SOLAR_ROOFTOP, 5_000, "KR", first_start=NOON - DAY)
+ADMIT = Admit(
+    ROOF.hex(), PRODUCER.hex(), SOLAR_ROOFTOP, 5_000, "KR", first_start=NOON - DAY,
+    key=ROOF_KEY.public_key.hex(),
+)  # fmt: skip
+ADMIT_TURBINE = replace(ADMIT, meter=TURBINE.hex(), key=TURBINE_KEY.public_key.hex())
 ADMIT_BATTERY = Admit(
-    BATTERY.hex(), PRODUCER.hex(), 0, 5_000, "KR", first_start=NOON - DAY, storage_permille=900
+    BATTERY.hex(), PRODUCER.hex(), 0, 5_000, "KR", first_start=NOON - DAY, storage_permille=900,
+    voucher=VOUCHER,
+)  # fmt: skip
+HAND = Hand(ROOF.hex(), NEIGHBOUR.hex())
+ACCEPT = Accept(ROOF.hex())
+EXCHANGE = Replace(
+    ROOF.hex(), NEW.hex(), NOON + HOUR, NEW_KEY.public_key.hex(), "the verification ran out"
 )
 CLOSE = Close(ROOF.hex(), from_start=NOON + DAY)
 ISSUE = Issue(ROOF.hex(), NOON, QUARTER, 1_000, 300, 600, record=digest(1))
@@ -55,7 +74,9 @@ CONSUME = Consume(KITCHEN.hex(), NOON, HOUR, 400, "KR", NEIGHBOUR.hex())
 REVOKE = Revoke(KITCHEN.hex(), NOON, HOUR, "the meter was read wrongly")
 BORDER = Border("KR", "JP", NOON, HOUR, 250)
 CHARGE = Charge(BATTERY.hex(), NOON, HOUR, 500)
-DISCHARGE = Discharge(BATTERY.hex(), EVENING, QUARTER, 300, record=digest(4))
+DISCHARGE = Discharge(
+    BATTERY.hex(), EVENING, QUARTER, 300, given_wh=300, retired_wh=0, record=digest(4)
+)
 RETIRED, FREE = 0, 1
 """Bundles of the first issue: what neighbours used, and what is the producer's."""
 TRANSFER = Transfer(FREE, 200, NEIGHBOUR.hex())
@@ -101,6 +122,15 @@ class Desk:
             for bundle in self.state.bundles.values()
             if (bundle.holder, bundle.status, bundle.origin.meter) == (holder, status, meter)
         )
+
+    def sums(self) -> tuple[int, int]:
+        """Of all intervals: what is out, and what was found (R1)."""
+        out = sum(
+            bundle.wh
+            for bundle in self.state.bundles.values()
+            if bundle.status not in {Status.SPLIT, Status.WITHDRAWN}
+        )
+        return out, sum(found.found_wh for found in self.state.issuances.values())
 
     def issuance(self, start: int = NOON, meter: bytes = ROOF) -> Issuance:
         return self.state.issuances[Origin(meter, start, QUARTER)]

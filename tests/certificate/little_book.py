@@ -10,7 +10,7 @@ NOON = 1_466_510_400
 QUARTER, HOUR, DAY = 900, 3_600, 86_400
 LATER = NOON + 2 * HOUR
 ISSUER, BUYER, PRODUCER, FARM, BROKER = (bytes([tag]) * 20 for tag in range(1, 6))
-SOLAR, WIND = 1_010_100, 1_020_001
+SOLAR, WIND = 0x010100, 0x020001
 HERE, THERE = "DE-LU", "FR"
 
 
@@ -44,6 +44,7 @@ class LittleBook:
                 zone,
                 0,
                 storage_permille=permille,
+                voucher="the grid operator",
             )
         )
 

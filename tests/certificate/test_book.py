@@ -22,6 +22,8 @@ from certificate.desk import (
     DAY,
     DISCHARGE,
     EVENING,
+    EXCHANGE,
+    EXPORT,
     FORGER,
     FREE,
     HOUR,
@@ -46,11 +48,14 @@ from certificate.desk import (
     Desk,
     digest,
 )
-from commonwatt.certificate.actions import Action, Close, Reinstate, Transfer
+from commonwatt.certificate.actions import Action, Close, Reinstate, Together, Transfer
 from commonwatt.certificate.bundle import Origin, Status
+from commonwatt.certificate.context import WH_MAX
+from commonwatt.certificate.devices import SOURCE_MAX
 from commonwatt.certificate.state import require_conserved
 from commonwatt.errors import InvariantBroken
 from commonwatt.meter.registration import RATED_W_MAX, SOLAR_ROOFTOP
+from commonwatt.quantity import TIME_MAX
 
 # Rule 1: issued within metered, and every unit somewhere
 
@@ -91,7 +96,9 @@ def test_a_bundle_without_units_is_found(desk: Desk) -> None:
         require_conserved(desk.state, origin)
 
 
-@pytest.mark.parametrize("wrong", [{"metered_wh": 899}, {"free_wh": 599}, {"withheld_wh": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"metered_wh": 899}, {"free_wh": 599}, {"withheld_wh": 1}, {"own_wh": 101}]
+)
 def test_units_without_energy_are_found(desk: Desk, wrong: dict) -> None:
     origin = Origin(ROOF, NOON, QUARTER)
     desk.state.issuances[origin] = altered(desk.issuance(), **wrong)
@@ -166,6 +173,8 @@ def test_a_meter_that_nobody_admitted_gets_nothing(desk: Desk) -> None:
 def test_a_meter_is_written_in_one_way_only(desk: Desk, meter: str) -> None:
     desk.refuses(ISSUER, replace(NEXT, meter=meter), "R4")
     desk.refuses(ISSUER, replace(ADMIT, meter=meter), "R4")
+    desk.refuses(ISSUER, replace(EXCHANGE, successor=meter), "R4")
+    desk.refuses(ISSUER, replace(CONSUME, meter=meter), "R4")
 
 
 def test_nothing_is_issued_for_the_time_before_a_device_was_in_service(desk: Desk) -> None:
@@ -195,7 +204,9 @@ def test_a_battery_out_of_service_neither_charges_nor_discharges(desk: Desk) -> 
 
 
 @pytest.mark.parametrize("record", ["", "ab", digest(171).upper(), digest(1) + "00", "z" * 64])
-def test_a_reading_is_named_by_its_whole_digest(battery: Desk, record: str) -> None:
+def test_a_reading_or_message_is_named_by_its_whole_digest(battery: Desk, record: str) -> None:
+    battery.refuses(PRODUCER, replace(EXPORT, message=record), "R5")
+    battery.refuses(ISSUER, replace(RESTORE, message=record), "R5")
     battery.refuses(ISSUER, replace(NEXT, record=record), "R5")
     battery.refuses(ISSUER, replace(CORRECT, record=record), "R5")
     battery.refuses(ISSUER, replace(CORRECT, corrects=record), "R5")
@@ -275,9 +286,20 @@ def test_a_device_has_a_rated_power(watts: int) -> None:
     desk.does(ISSUER, replace(ADMIT, rated_w=RATED_W_MAX))
 
 
-@pytest.mark.parametrize("wh", [0, -1])
-def test_consumption_is_more_than_nothing(desk: Desk, wh: int) -> None:
+@pytest.mark.parametrize("wh", [0, -1, WH_MAX + 1])
+def test_consumption_is_more_than_nothing_and_less_than_the_worlds(desk: Desk, wh: int) -> None:
     desk.refuses(ISSUER, replace(CONSUME, wh=wh), "R7")
+    desk.does(ISSUER, replace(CONSUME, wh=WH_MAX))
+
+
+@pytest.mark.parametrize("second", [-1, TIME_MAX, 10**30])
+def test_a_time_is_one_that_an_interval_may_have(second: int) -> None:
+    desk = Desk()
+    desk.refuses(ISSUER, replace(ADMIT, first_start=second), "R6")
+    desk.does(ISSUER, replace(ADMIT, first_start=0))
+    desk.refuses(ISSUER, replace(CLOSE, from_start=second), "R6")
+    desk.refuses(ISSUER, replace(EXCHANGE, from_start=second), "R6")
+    desk.does(ISSUER, replace(CLOSE, from_start=TIME_MAX - 1))
 
 
 @pytest.mark.parametrize("wh", [0, -1, 6_251])
@@ -285,13 +307,24 @@ def test_a_battery_moves_no_more_than_it_can_and_no_less_than_something(
     battery: Desk, wh: int
 ) -> None:
     battery.refuses(ISSUER, replace(CHARGE, start=NOON + HOUR, wh=wh), "R7")
-    battery.refuses(ISSUER, replace(DISCHARGE, duration=HOUR, wh=wh), "R7")
+    battery.refuses(ISSUER, replace(DISCHARGE, duration=HOUR, wh=wh, given_wh=1), "R7")
+
+
+def test_what_came_out_in_a_gap_is_drawn_whatever_it_was_and_gets_nothing(battery: Desk) -> None:
+    battery.does(PRODUCER, STORE)
+    gap = replace(DISCHARGE, wh=WH_MAX, given_wh=0)
+    battery.refuses(ISSUER, replace(gap, wh=WH_MAX + 1), "R7")
+    assert battery.does(ISSUER, gap) == ()
+    assert battery.issuance(EVENING, BATTERY).own_wh == 180
+    assert battery.does(ISSUER, replace(DISCHARGE, start=EVENING + QUARTER)) == ()
 
 
 # Rule 8: a device generates or stores
 
 
-@pytest.mark.parametrize(("source", "permille"), [(0, 0), (SOLAR_ROOFTOP, 900)])
+@pytest.mark.parametrize(
+    ("source", "permille"), [(0, 0), (SOLAR_ROOFTOP, 900), (-1, 0), (SOURCE_MAX + 1, 0)]
+)
 def test_a_device_generates_or_stores_and_never_both(source: int, permille: int) -> None:
     action = replace(ADMIT, source=source, storage_permille=permille)
     Desk().refuses(ISSUER, action, "R8")
@@ -430,7 +463,7 @@ def test_what_the_issuer_withdraws_is_owed_no_longer(desk: Desk) -> None:
     [
         replace(ADMIT, meter=TURBINE.hex()), CLOSE, NEXT, CORRECT, REVOKE, BORDER, WITHDRAW,
         Reinstate(2, "it was revoked"), RESTORE, DISCHARGE,
-        replace(CONSUME, meter=CELLAR.hex()), replace(CHARGE, start=NOON + HOUR),
+        replace(CONSUME, meter=CELLAR.hex()), replace(CHARGE, start=NOON + HOUR), EXCHANGE,
     ],
     ids=lambda action: type(action).__name__.lower(),
 )  # fmt: skip
@@ -439,6 +472,14 @@ def test_nobody_but_the_issuer_does_the_issuers_acts(
 ) -> None:
     battery.does(ISSUER, CONSUME)
     battery.refuses(actor, action, "R11")
+
+
+def test_a_book_that_is_filled_together_is_filled_by_the_issuer_alone(desk: Desk) -> None:
+    both = Together((NEXT, replace(NEXT, start=NOON + HOUR)))
+    for actor in (PRODUCER, FORGER):
+        desk.refuses(actor, both, "R11")
+    assert len(desk.does(ISSUER, both)) == 4
+    assert desk.issuance(NOON + HOUR).by == desk.issuance(NOON + QUARTER).by
 
 
 # Rule 12: one meter, one device

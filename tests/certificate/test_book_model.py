@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from certificate.coins import Coins, Key
 from commonwatt.certificate.actions import (
+    Accept,
     Action,
     Admit,
     Border,
@@ -20,15 +21,19 @@ from commonwatt.certificate.actions import (
     Correct,
     Discharge,
     Export,
+    Hand,
     Issue,
+    Put,
     Reinstate,
     Release,
+    Replace,
     Reserve,
     Restore,
     Retire,
     Revoke,
     Store,
     Take,
+    Together,
     Transfer,
     Withdraw,
 )
@@ -36,11 +41,18 @@ from commonwatt.certificate.book import Book
 from commonwatt.certificate.bundle import FINAL, Bundle, Origin, Status
 from commonwatt.certificate.context import Scheme
 from commonwatt.certificate.refusal import ActionRefused
-from commonwatt.certificate.state import require_conserved
+from commonwatt.certificate.state import CHARGED, ISSUED, require_conserved
+from commonwatt.meter.keys import MeterKey
 
 SOAK = bool(os.environ.get("COMMONWATT_SOAK"))
 ISSUER, PRODUCER, NEIGHBOUR, BUYER, OPERATOR, FORGER = (bytes([n] * 20) for n in range(1, 7))
-ROOF, TURBINE, BATTERY, CELLAR, KITCHEN, SHOP = (bytes([160 + n] * 20).hex() for n in range(6))
+KEYS = {
+    key.meter.hex(): key.public_key.hex()
+    for key in (MeterKey.from_seed(b"meter %d" % number) for number in range(8))
+}
+ROOF, TURBINE, BATTERY, CELLAR, *NEW = KEYS
+KITCHEN, SHOP = (bytes([160 + n] * 20).hex() for n in range(2))
+VOUCHER = "the grid operator"
 QUARTER, HOUR, DAY = 900, 3_600, 86_400
 NOON = 1_782_043_200
 EVENING = NOON + 3 * HOUR
@@ -54,9 +66,10 @@ MOSTLY_ISSUER = st.sampled_from((*[ISSUER] * 27, OPERATOR, PRODUCER, FORGER))
 ACTORS = st.sampled_from((*[None] * 34, *ANYBODY))
 """None: whoever has the right."""
 ACCOUNTS = st.sampled_from(HOLDERS)
-METERS = st.sampled_from((ROOF, ROOF, TURBINE, BATTERY, CELLAR))
-GENERATORS = st.sampled_from((*[ROOF, TURBINE] * 9, BATTERY, KITCHEN))
-BATTERIES = st.sampled_from((*[BATTERY] * 12, CELLAR, ROOF))
+METERS = st.sampled_from((ROOF, ROOF, TURBINE, BATTERY, CELLAR, *NEW))
+PROOFS = st.sampled_from((*["key", "voucher"] * 9, "both", "none", "another's", "no point"))
+GENERATORS = st.sampled_from((*[ROOF, TURBINE] * 9, *NEW, BATTERY, KITCHEN))
+BATTERIES = st.sampled_from((*[BATTERY] * 12, CELLAR, *NEW, ROOF))
 CONSUMERS = st.sampled_from((KITCHEN, SHOP, KITCHEN, SHOP, BATTERY))
 STARTS = st.sampled_from((*range(NOON, EVENING, QUARTER), NOON + 300, NOON - HOUR, NOON + 30 * DAY))
 LATE = st.sampled_from((*range(EVENING, EVENING + 2 * HOUR, QUARTER), NOON, NOON + QUARTER))
@@ -87,9 +100,12 @@ class BookAgainstCoins(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """A roof and a battery of the producer, a neighbour's turbine, and a kitchen."""
-        self._do(ISSUER, Admit(ROOF, PRODUCER.hex(), 1, RATED_W, "KR", NOON))
-        self._do(ISSUER, Admit(TURBINE, NEIGHBOUR.hex(), 2, RATED_W, "JP", NOON))
-        self._do(ISSUER, Admit(BATTERY, PRODUCER.hex(), 0, RATED_W, "KR", NOON, "", 900))
+        roof = ("KR", NOON, "", 0, KEYS[ROOF])
+        self._do(ISSUER, Admit(ROOF, PRODUCER.hex(), 1, RATED_W, *roof))
+        turbine = ("JP", NOON, "", 0, "", VOUCHER)
+        self._do(ISSUER, Admit(TURBINE, NEIGHBOUR.hex(), 2, RATED_W, *turbine))
+        battery = ("KR", NOON, "", 900, KEYS[BATTERY])
+        self._do(ISSUER, Admit(BATTERY, PRODUCER.hex(), 0, RATED_W, *battery))
         self._do(ISSUER, Issue(ROOF, NOON, QUARTER, 60, 10, 45, digest(50)))
         self._do(ISSUER, Issue(TURBINE, NOON, QUARTER, 62, 0, 62, digest(51)))
         self._do(ISSUER, Consume(KITCHEN, NOON, HOUR, 50, "KR", NEIGHBOUR.hex()))
@@ -98,10 +114,119 @@ class BookAgainstCoins(RuleBasedStateMachine):
 
     @rule(
         actor=MOSTLY_ISSUER, meter=METERS, owner=ACCOUNTS, permille=st.sampled_from((0, 500)),
-        source=st.integers(0, 1),
+        source=st.integers(0, 1), proof=PROOFS, day=st.sampled_from((*["", "2016-06-21"] * 9, "x")),
     )  # fmt: skip
-    def admit(self, actor: bytes, meter: str, owner: bytes, permille: int, source: int) -> None:
-        self._do(actor, Admit(meter, owner.hex(), source, RATED_W, "KR", NOON, "", permille))
+    def admit(self, actor: bytes, meter: str, owner: bytes, permille: int, source: int,
+              proof: str, day: str) -> None:  # fmt: skip
+        key, voucher = _proof(meter, proof)
+        self._do(
+            actor,
+            Admit(meter, owner.hex(), source, RATED_W, "KR", NOON, "", permille, key, voucher, day),
+        )
+
+    @rule(actor=ACTORS, pick=PICKS, to=ACCOUNTS, taker=ACTORS)
+    def hand_on(self, actor: bytes | None, pick: int, to: bytes, taker: bytes | None) -> None:
+        """An owner offers a device, and whoever it is offered to mostly takes it."""
+        meter, device = self._pick(self.state.devices, pick)
+        if pick % 24 == 5:
+            meter = bytes.fromhex(NEW[0])
+        self._do(actor or device.owner, Hand(meter.hex(), to.hex()))
+        if taker != OPERATOR:
+            self._do(taker or to, Accept(meter.hex()))
+
+    @rule(
+        actor=MOSTLY_ISSUER, pick=PICKS, new=st.sampled_from((*NEW, *NEW, *NEW, BATTERY)),
+        early=st.sampled_from((*[0] * 6, QUARTER, 5 * HOUR)), proof=PROOFS, reason=REASONS,
+        wh=AMOUNTS, offered=st.sampled_from((None, None, BUYER)),
+    )  # fmt: skip
+    def another_meter(self, actor: bytes, pick: int, new: str, early: int, proof: str,
+                      reason: str, wh: int, offered: bytes | None) -> None:  # fmt: skip
+        """In the place of one: its debt and what it was charged with are the new one's."""
+        _, device = self._pick(self.state.devices, pick)
+        meter, start = device.meter.hex(), self._end_of(device.meter) - early
+        last = self._last_of(device.meter, start)
+        if pick % 2:
+            self._oversell(last)
+        if offered is not None:
+            self._do(device.owner, Hand(meter, offered.hex()))
+        key, _ = _proof(new, proof)
+        self._do(actor, Replace(meter, new, start, key, reason))
+        for offer in (meter, new) if offered is not None else ():
+            self._do(offered, Accept(offer))
+        self.records += 1
+        record = digest(self.records)
+        if device.storage_permille:
+            self._do(ISSUER, Discharge(new, start, QUARTER, wh, wh, 0, record))
+        else:
+            self._do(ISSUER, Issue(new, start, QUARTER, wh, 0, wh, record))
+            # The old meter's debt is the new one's, whichever of them is corrected.
+            self._correct(last, wh)
+
+    @rule(pick=PICKS, seldom=st.sampled_from((*[False] * 11, True)), wh=AMOUNTS)
+    def closed_in_debt_and_on_offer(self, pick: int, wh: int, *, seldom: bool) -> None:
+        """Not often, for nothing happens to a device after it."""
+        _, device = self._pick(self.state.devices, pick)
+        if not seldom:
+            return
+        last = self._last_of(device.meter, NOON)
+        self._oversell(last)
+        self._do(device.owner, Hand(device.meter.hex(), BUYER.hex()))
+        self._do(ISSUER, Close(device.meter.hex(), self._end_of(device.meter)))
+        self._do(BUYER, Accept(device.meter.hex()))
+        self._correct(last, wh)
+
+    def _oversell(self, origin: Origin) -> None:
+        """All of an interval is given away, and then it was nothing."""
+        for bundle in [*self.state.parts_of(origin)]:
+            self._do(bundle.holder, Transfer(bundle.number, bundle.wh, BUYER.hex()))
+        self._correct(origin, 0)
+
+    def _correct(self, origin: Origin, wh: int) -> None:
+        found = self.state.issuances.get(origin)
+        if found is not None:
+            self.records += 1
+            record = digest(self.records)
+            self._do(ISSUER, Correct(*_key(origin), wh, wh, found.record.hex(), record))
+
+    def _end_of(self, meter: bytes) -> int:
+        spans = [self.state.spans.get((kind, meter), ()) for kind in (ISSUED, CHARGED)]
+        return max((taken[-1].end for taken in spans if taken), default=NOON)
+
+    def _last_of(self, meter: bytes, start: int) -> Origin:
+        spans = self.state.spans.get((ISSUED, meter), ())
+        return spans[-1] if spans else Origin(meter, start, QUARTER)
+
+    @rule(pick=PICKS, other=PICKS, parts=st.tuples(PARTS, PARTS), same=st.booleans(),
+          kind=st.sampled_from(("transfer", "retire", "reserve", "both")))  # fmt: skip
+    def together(self, pick: int, other: int, parts: tuple[str, str], *, same: bool,
+                 kind: str) -> None:  # fmt: skip
+        """Two bundles of one holder, or of two, or one bundle twice: both or none."""
+        first = self._live(pick)
+        second = first if same and not other % 5 else self._live(other, first.holder)
+        to = (BUYER if first.holder != BUYER else PRODUCER).hex()
+        until = self.now + DAY
+        kinds: tuple[str, str] = ("transfer", "retire") if kind == "both" else (kind, kind)
+        several = []
+        for bundle, part, what in zip((first, second), parts, kinds, strict=True):
+            number, wh = bundle.number, _part(bundle, part)
+            kitchen = self._kitchen(bundle.origin, to, other)
+            several.append({
+                "transfer": Transfer(number, wh, to),
+                "retire": Retire(number, wh, to, "cooking", *kitchen),
+                "reserve": Reserve(number, wh, to, until),
+            }[what])  # fmt: skip
+        self._do(first.holder, Together(tuple(several)))
+
+    def _kitchen(self, origin: Origin, whom: str, pick: int) -> tuple[str, int, int]:
+        """A consumption of somebody's that units fit into, if there is one."""
+        fitting = [
+            _key(found.origin)
+            for found in self.state.consumptions.values()
+            if found.owner.hex() == whom
+            and found.origin.start <= origin.start
+            and origin.end <= found.origin.end
+        ]
+        return fitting[pick % len(fitting)] if fitting and pick % 3 else ("", 0, 0)
 
     @rule(actor=MOSTLY_ISSUER, meter=METERS, hours=st.sampled_from((1, 2, 7, 30)))
     def close(self, actor: bytes, meter: str, hours: int) -> None:
@@ -110,12 +235,50 @@ class BookAgainstCoins(RuleBasedStateMachine):
     @rule(
         actor=MOSTLY_ISSUER, meter=GENERATORS, start=STARTS, duration=LENGTHS, made=AMOUNTS,
         used=st.sampled_from((0, 0, 0, 1, 20, -1)), less=st.sampled_from((0, 0, 0, 1, -1)),
+        into=st.lists(st.tuples(BATTERIES, st.sampled_from((1, 5, 20, 60, 0, -1))), max_size=2),
     )  # fmt: skip
     def issue(self, actor: bytes, meter: str, start: int, duration: int, made: int, used: int,
-              less: int) -> None:  # fmt: skip
+              less: int, into: list[tuple[str, int]]) -> None:  # fmt: skip
         self.records += 1
-        free = made - used - less
-        self._do(actor, Issue(meter, start, duration, made, used, free, digest(self.records)))
+        # Mostly only what was charged in this interval.
+        puts = tuple(
+            Put(battery, wh)
+            for battery, wh in into
+            if wh % 5 or Origin(bytes.fromhex(battery), start, duration)
+            in self.state.spans.get((CHARGED, bytes.fromhex(battery)), ())
+        )  # fmt: skip
+        free = made - used - less - sum(put.wh for put in puts)
+        action = Issue(meter, start, duration, made, used, free, digest(self.records), puts)
+        self._do(actor, action)
+
+    @rule(start=STARTS, charged=st.integers(1, 62), stored=st.integers(1, 62), made=AMOUNTS,
+          late=LATE, twice=st.booleans())  # fmt: skip
+    def sun_into_the_battery(self, start: int, charged: int, stored: int, made: int, late: int, *,
+                             twice: bool) -> None:  # fmt: skip
+        """What the home's battery took in is told first, then what of it came from the roof."""
+        for quarter in (start, start + QUARTER):
+            self.records += 1
+            self._do(ISSUER, Charge(BATTERY, quarter, QUARTER, charged))
+            put = min(stored, max(made, 1))
+            puts = (Put(BATTERY, put),) * (2 if twice and not charged % 7 else 1)
+            action = Issue(ROOF, quarter, QUARTER, made, 0, made - put, digest(self.records), puts)
+            self._do(ISSUER, action)
+        self.records += 1
+        action = Discharge(BATTERY, late, QUARTER, stored, stored, 0, digest(self.records))
+        self._do(ISSUER, action)
+
+    @rule(pick=PICKS, to=ACCOUNTS, found=st.tuples(AMOUNTS, AMOUNTS), back=st.booleans())
+    def sold_with_its_past(self, pick: int, to: bytes, found: tuple[int, int], *,
+                           back: bool) -> None:  # fmt: skip
+        """What a correction adds after a sale is the buyer's, and taken from the buyer again."""
+        origin, _ = self._pick(self.state.issuances, pick)
+        last = self.state.plant_of(self.state.devices[origin.meter])
+        self._do(last.owner, Hand(last.meter.hex(), to.hex()))
+        if back:
+            self._do(last.owner, Hand(last.meter.hex(), last.owner.hex()))
+        self._do(to, Accept(last.meter.hex()))
+        for made in (62, *found):
+            self._correct(origin, made)
 
     @rule(
         actor=MOSTLY_ISSUER, pick=PICKS, made=AMOUNTS, less=st.sampled_from((*[0, 0, 1] * 5, -1)),
@@ -201,10 +364,11 @@ class BookAgainstCoins(RuleBasedStateMachine):
     @rule(
         actor=MOSTLY_ISSUER, meter=CONSUMERS, start=STARTS, duration=LENGTHS, wh=AMOUNTS,
         zone=st.sampled_from(("KR", "JP")), owner=ACCOUNTS,
+        covered=st.sampled_from((0, 0, 0, 1, 20, 60, -1)), voucher=st.sampled_from(("", VOUCHER)),
     )  # fmt: skip
     def consume(self, actor: bytes, meter: str, start: int, duration: int, wh: int, zone: str,
-                owner: bytes) -> None:  # fmt: skip
-        self._do(actor, Consume(meter, start, duration, wh, zone, owner.hex()))
+                owner: bytes, covered: int, voucher: str) -> None:  # fmt: skip
+        self._do(actor, Consume(meter, start, duration, wh, zone, owner.hex(), covered, voucher))
 
     @rule(actor=MOSTLY_ISSUER, pick=PICKS, reason=REASONS, known=st.sampled_from((*[1] * 15, 0)))
     def revoke(self, actor: bytes, pick: int, reason: str, known: int) -> None:
@@ -214,11 +378,13 @@ class BookAgainstCoins(RuleBasedStateMachine):
 
     @rule(
         actor=MOSTLY_ISSUER, zones=st.sampled_from(("KR JP", "JP KR", "KR KR")), pick=PICKS,
-        wh=AMOUNTS,
+        wh=AMOUNTS, length=st.sampled_from((*[None] * 7, HOUR, QUARTER, 77)),
     )  # fmt: skip
-    def border(self, actor: bytes, zones: str, pick: int, wh: int) -> None:
+    def border(self, actor: bytes, zones: str, pick: int, wh: int, length: int | None) -> None:
         origin, _ = self._pick(self.state.consumptions, pick)
-        self._do(actor, Border(*zones.split(), origin.start, origin.duration, wh))
+        duration = length or origin.duration
+        start = origin.start // duration * duration
+        self._do(actor, Border(*zones.split(), start, duration, wh))
 
     @rule(actor=MOSTLY_ISSUER, pick=PICKS, part=PARTS, reason=REASONS)
     def withdraw(self, actor: bytes, pick: int, part: str, reason: str) -> None:
@@ -274,10 +440,15 @@ class BookAgainstCoins(RuleBasedStateMachine):
 
     @rule(
         actor=MOSTLY_ISSUER, meter=BATTERIES, start=LATE, duration=LENGTHS, wh=AMOUNTS,
+        home=st.sampled_from((0, 0, 1, 10, 70, -1)), used=st.sampled_from((0, 0, 0, 1, 3, 20, -1)),
     )  # fmt: skip
-    def discharge(self, actor: bytes, meter: str, start: int, duration: int, wh: int) -> None:
+    def discharge(self, actor: bytes, meter: str, start: int, duration: int, wh: int, home: int,
+                  used: int) -> None:  # fmt: skip
         self.records += 1
-        self._do(actor, Discharge(meter, start, duration, wh, digest(self.records)))
+        # Some of it the home uses itself, some of the rest goes to neighbours.
+        given = wh - min(home, max(wh, 0))
+        action = Discharge(meter, start, duration, wh, given, used, digest(self.records))
+        self._do(actor, action)
 
     @rule(pick=PICKS, start=STARTS, found=AMOUNTS)
     def sold_and_found_wrong(self, pick: int, start: int, found: int) -> None:
@@ -303,7 +474,8 @@ class BookAgainstCoins(RuleBasedStateMachine):
         self._do(PRODUCER, Store(bundle.number, some, BATTERY, NOON, HOUR))
         self.records += 2
         for at, record in ((start, self.records - 1), (start + QUARTER, self.records)):
-            self._do(ISSUER, Discharge(BATTERY, at, QUARTER, wh, digest(record)))
+            given = wh - pick % 3
+            self._do(ISSUER, Discharge(BATTERY, at, QUARTER, wh, given, pick % 2, digest(record)))
 
     @rule(pick=PICKS, zone=st.sampled_from(("KR", "JP")))
     def used_and_undone(self, pick: int, zone: str) -> None:
@@ -360,42 +532,70 @@ class BookAgainstCoins(RuleBasedStateMachine):
             assert coins == [
                 (part.holder.hex(), part.status.value) for part in parts for _ in range(part.wh)
             ]
-            figures = (said.metered, said.retired, said.free, said.withheld, said.owed)
-            assert figures == (
-                issuance.metered_wh, issuance.retired_wh, issuance.free_wh, issuance.withheld_wh,
-                issuance.owed_wh,
+            figures = (
+                said.metered, said.retired, said.stored, said.free, len(said.own), said.withheld,
+                said.owed,
             )  # fmt: skip
+            assert figures == (
+                issuance.metered_wh, issuance.retired_wh, issuance.stored_wh, issuance.free_wh,
+                issuance.own_wh, issuance.withheld_wh, issuance.owed_wh,
+            )  # fmt: skip
+            firsts = [issuance.numbering(unit).owner.hex() for unit in range(issuance.issued_wh)]
+            assert firsts == [coin.first for coin in said.coins]
             assert issuance.record.hex() == said.record
             status = Counter(status for _, status in coins)
+            # R24: each Wh drawn came out once, to the grid or for the home itself.
+            drawn = Counter(c.drawn_from for c in (*said.coins, *said.own) if c.drawn_from)
+            assert drawn == {_key(link.charge): link.wh for link in issuance.links}
             # R1: no more out than was metered and is owed; every unit has one fate.
             assert len(coins) - status["withdrawn"] <= issuance.metered_wh + issuance.owed_wh
             assert sum(status[fate.value] for fate in Status) == issuance.issued_wh
 
     @invariant()
     def a_devices_debt_is_what_its_intervals_owe_less_what_was_withheld(self) -> None:
+        sites: dict[bytes, list[bytes]] = {}
         for meter, device in self.state.devices.items():
+            sites.setdefault(self.state.plant_of(device).meter, []).append(meter)
+            plant = self.coins.plants[meter.hex()]
+            assert plant.closed_from == device.closed_from
+            assert (device.key.hex(), device.voucher) == (plant.said.key, plant.said.voucher)
+        for last, meters in sites.items():
             mine = [
-                found for origin, found in self.state.issuances.items() if origin.meter == meter
+                found for origin, found in self.state.issuances.items() if origin.meter in meters
             ]
             owed = sum(found.owed_wh for found in mine) - sum(found.withheld_wh for found in mine)
-            assert device.debt_wh == owed == self.coins.plants[meter.hex()].debt >= 0
+            device, site = self.state.devices[last], self.coins.plants[last.hex()].site
+            assert device.debt_wh == owed == site.debt >= 0
+            assert all(not self.state.devices[m].debt_wh for m in meters if m != last)
+            assert (device.owner.hex(), device.handed_to) == (
+                site.owner, bytes.fromhex(site.offered) if site.offered else None
+            )  # fmt: skip
             out = sum(
                 part.wh
                 for found in mine
                 for part in self.state.parts_of(found.origin)
                 if part.status is not Status.WITHDRAWN
             )
-            assert out <= sum(found.retired_wh + found.free_wh for found in mine) + device.debt_wh
+            assert out <= sum(found.found_wh for found in mine) + device.debt_wh
 
     @invariant()
     def consumption_borders_and_charges_are_used_once(self) -> None:
         for origin, found in self.state.consumptions.items():
-            assert found.matched_wh == self.coins.matched(_key(origin)) <= found.wh
+            matched = found.covered_wh + self.coins.matched(_key(origin))
+            assert found.matched_wh == matched <= found.wh
+        rules = sorted(self.state.borders)
+        for (*zones, start, duration), (*others, later, _) in pairwise(rules):
+            assert zones != others or start + duration <= later
         for border, (capacity, used) in self.state.borders.items():
             assert used == self.coins.crossed(border) <= capacity == self.coins.borders[border]
         for meter, charges in self.state.charges.items():
             permille = self.state.devices[meter].storage_permille
             assert all(low.origin.end <= high.origin.start for low, high in pairwise(charges))
+            assert self.state.open_charges.get(meter, []) == [
+                place
+                for place, found in enumerate(charges)
+                if found.stored_wh * permille // 1_000 > found.drawn_wh
+            ]
             for found in charges:
                 key = _key(found.origin)
                 assert found.stored_wh == self.coins.stored(key) <= found.wh
@@ -442,6 +642,10 @@ class BookAgainstCoins(RuleBasedStateMachine):
         if not done:
             assert repr((self.state, self.book.entries, self.book.now)) == before
         event(f"{type(action).__name__} {'done' if expected else 'refused'}")
+        if expected and isinstance(action, Issue) and action.stored:
+            event("Issue with storage done")
+        if expected and isinstance(action, Discharge) and action.given_wh < action.wh:
+            event("Discharge with own use done")
         return expected
 
     def _piece(self, number: int) -> tuple[Key, int, int] | None:
@@ -476,13 +680,23 @@ def _key(origin: Origin) -> Key:
     return origin.meter.hex(), origin.start, origin.duration
 
 
+def _proof(meter: str, kind: str) -> tuple[str, str]:
+    """A meter's key, or who vouches for it; or what proves nothing."""
+    mine = KEYS.get(meter, KEYS[ROOF])
+    return {
+        "key": (mine, ""), "voucher": ("", VOUCHER), "both": (mine, VOUCHER), "none": ("", ""),
+        "another's": (next(key for key in KEYS.values() if key != mine), ""),
+        "no point": ("00" * 64, ""),
+    }[kind]  # fmt: skip
+
+
 def _part(bundle: Bundle, part: str) -> int:
     some = (bundle.wh + 1) // 2
     return {"some": some, "one": 1, "all": bundle.wh, "too much": bundle.wh + 1, "none": 0}[part]
 
 
 BookAgainstCoins.TestCase.settings = settings(
-    max_examples=400 if SOAK else 60,
+    max_examples=400 if SOAK else 100,
     stateful_step_count=50,
     deadline=None,
     derandomize=not SOAK,

@@ -22,6 +22,7 @@ from certificate.desk import (
     LIFETIME,
     MATCH,
     NEIGHBOUR,
+    NEXT,
     NOON,
     PRODUCER,
     QUARTER,
@@ -37,9 +38,19 @@ from certificate.desk import (
     Desk,
     digest,
 )
-from commonwatt.certificate.actions import Action, Border, Claim, Close, Reinstate, Release, Take
+from commonwatt.certificate.actions import (
+    Action,
+    Border,
+    Claim,
+    Close,
+    Reinstate,
+    Release,
+    Take,
+    Together,
+)
+from commonwatt.certificate.book import TOGETHER_MAX
 from commonwatt.certificate.bundle import FINAL, Bundle, Origin, Status
-from commonwatt.certificate.context import REASON_MAX, Scheme
+from commonwatt.certificate.context import REASON_MAX, WH_MAX, Scheme
 from commonwatt.certificate.log import Log, SignedAction
 from commonwatt.certificate.refusal import ActionRefused
 from commonwatt.certificate.using import PURPOSE_MAX, RESERVATION_MAX_S
@@ -182,6 +193,64 @@ def test_what_is_left_of_a_reserved_bundle_stays_promised(desk: Desk) -> None:
     assert not desk.state.reservations
 
 
+# Rule 14: several actions together
+
+
+@pytest.fixture
+def two(desk: Desk) -> Desk:
+    """Two quarter hours of the roof: bundles 1 and 3 are the producer's."""
+    desk.does(ISSUER, NEXT)
+    return desk
+
+
+def test_several_actions_are_done_one_after_the_other_in_one_entry(two: Desk) -> None:
+    entries = two.book.entries
+    rest = replace(RETIRE, bundle=5, wh=10)
+    made = two.does(PRODUCER, Together((TRANSFER, rest, replace(TRANSFER, bundle=3, wh=600))))
+    assert [(b.number, b.wh, b.status, b.holder) for b in made] == [
+        (3, 600, Status.ACTIVE, NEIGHBOUR),
+        (4, 200, Status.ACTIVE, NEIGHBOUR),
+        (6, 10, Status.RETIRED, PRODUCER),
+    ]
+    assert two.book.entries == entries + 1
+    assert {bundle.by for bundle in made} == {entries}
+
+
+def test_of_several_actions_none_is_done_where_one_is_refused(two: Desk) -> None:
+    for wrong, rule in (
+        (replace(TRANSFER, bundle=3, wh=601), "R14"),
+        (TRANSFER, "R17"),
+        (replace(TRANSFER, bundle=RETIRED, wh=1), "R17"),
+        (WITHDRAW, "R11"),
+    ):
+        two.refuses(PRODUCER, Together((TRANSFER, wrong)), rule)
+    with pytest.raises(ActionRefused, match=r"^2 of 2: bundle 1 is split, for good \(R17\)$"):
+        two.book.act(Together((TRANSFER, TRANSFER)), PRODUCER, two.now)
+
+
+def test_of_several_retirements_all_fit_into_the_consumption_or_none_is_done(
+    two: Desk,
+) -> None:
+    two.does(ISSUER, CONSUME)
+    both = (replace(MATCH, wh=300), replace(MATCH, bundle=3, wh=101))
+    two.refuses(PRODUCER, Together(both), "R19")
+    two.does(PRODUCER, Together((both[0], replace(both[1], wh=100))))
+    assert two.state.consumptions[Origin(KITCHEN, NOON, HOUR)].matched_wh == 400
+
+
+@pytest.mark.parametrize("many", [0, TOGETHER_MAX + 1])
+def test_several_are_neither_none_nor_too_many(desk: Desk, many: int) -> None:
+    desk.refuses(PRODUCER, Together((replace(TRANSFER, wh=1),) * many), "R14")
+
+
+def test_a_hundred_are_not_too_many(desk: Desk) -> None:
+    one = [replace(TRANSFER, bundle=FREE, wh=1)]
+    # Each divides the rest that the one before left.
+    one += [replace(TRANSFER, bundle=3 + 2 * n, wh=1) for n in range(TOGETHER_MAX - 1)]
+    assert len(desk.does(PRODUCER, Together(tuple(one)))) == TOGETHER_MAX
+    assert desk.units(NEIGHBOUR, Status.ACTIVE) == TOGETHER_MAX
+
+
 # Rule 15: dividing
 
 
@@ -290,6 +359,28 @@ def test_each_watt_hour_consumed_is_matched_once(kitchen: Desk) -> None:
     kitchen.refuses(PRODUCER, replace(MATCH, bundle=rest + 2, wh=1), "R19")
 
 
+def test_what_the_community_covered_is_matched_from_the_start(desk: Desk) -> None:
+    desk.does(ISSUER, replace(CONSUME, covered_wh=250, voucher="the grid operator"))
+    found = desk.state.consumptions[Origin(KITCHEN, NOON, HOUR)]
+    assert (found.covered_wh, found.matched_wh, found.voucher) == (250, 250, "the grid operator")
+    desk.refuses(PRODUCER, replace(MATCH, wh=151), "R19")
+    (used,) = desk.does(PRODUCER, replace(MATCH, wh=150))
+    desk.does(ISSUER, REVOKE)
+    desk.does(ISSUER, Reinstate(used.number, "the consumption was withdrawn"))
+    assert desk.state.consumptions[found.origin].matched_wh == 250
+
+
+@pytest.mark.parametrize("covered", [-1, 401])
+def test_no_more_is_covered_than_was_consumed(desk: Desk, covered: int) -> None:
+    desk.refuses(ISSUER, replace(CONSUME, covered_wh=covered), "R19")
+    desk.does(ISSUER, replace(CONSUME, covered_wh=400))
+
+
+@pytest.mark.parametrize("voucher", [" ", "two\nlines", "x" * 101])
+def test_whoever_vouches_for_a_consumption_has_a_name(desk: Desk, voucher: str) -> None:
+    desk.refuses(ISSUER, replace(CONSUME, voucher=voucher), "R4")
+
+
 def test_a_consumption_is_known_once_overlap_included(kitchen: Desk) -> None:
     kitchen.refuses(ISSUER, CONSUME, "R19")
     kitchen.refuses(ISSUER, replace(CONSUME, start=NOON + QUARTER, duration=QUARTER), "R19")
@@ -299,6 +390,12 @@ def test_a_consumption_is_known_once_overlap_included(kitchen: Desk) -> None:
 def test_nothing_is_matched_to_a_consumption_that_nobody_metered(kitchen: Desk) -> None:
     kitchen.refuses(PRODUCER, replace(MATCH, duration=QUARTER), "R19")
     kitchen.refuses(PRODUCER, replace(MATCH, meter=CELLAR.hex()), "R19")
+
+
+@pytest.mark.parametrize("meter", ["ab", KITCHEN.hex().upper(), " " + KITCHEN.hex(), "xy" * 20])
+def test_a_consumptions_meter_is_written_in_one_way_only(kitchen: Desk, meter: str) -> None:
+    kitchen.refuses(PRODUCER, replace(MATCH, meter=meter), "R4")
+    kitchen.refuses(ISSUER, replace(REVOKE, meter=meter), "R4")
 
 
 def test_nothing_is_matched_to_a_consumption_that_was_withdrawn(kitchen: Desk) -> None:
@@ -361,15 +458,42 @@ def test_at_home_no_border_is_used_up(kitchen: Desk) -> None:
 
 def test_a_border_is_published_once_between_two_zones(desk: Desk) -> None:
     desk.refuses(ISSUER, replace(BORDER, to_zone="KR"), "R21")
-    desk.refuses(ISSUER, replace(BORDER, wh=-1), "R21")
+    for capacity in (-1, WH_MAX + 1):
+        desk.refuses(ISSUER, replace(BORDER, wh=capacity), "R21")
     desk.does(ISSUER, BORDER)
     desk.refuses(ISSUER, replace(BORDER, wh=10**6), "R21")
+
+
+@pytest.mark.parametrize(
+    ("start", "duration"),
+    [(NOON, QUARTER), (NOON + QUARTER, QUARTER), (NOON + HOUR - 60, 60), (NOON, 1_800)],
+)
+def test_a_border_has_one_rule_for_any_moment(desk: Desk, start: int, duration: int) -> None:
+    short = replace(BORDER, start=start, duration=duration)
+    desk.does(ISSUER, BORDER)
+    desk.refuses(ISSUER, short, "R21")
+    desk.does(ISSUER, replace(short, from_zone="JP", to_zone="KR"))
+    desk.refuses(ISSUER, replace(BORDER, from_zone="JP", to_zone="KR"), "R21")
+    desk.does(ISSUER, replace(short, start=NOON - duration))
+    desk.does(ISSUER, replace(short, start=NOON + HOUR))
+
+
+@pytest.mark.parametrize(("start", "duration"), [(NOON + 1, HOUR), (NOON, 700), (NOON, 0)])
+def test_a_border_rule_is_for_an_interval(desk: Desk, start: int, duration: int) -> None:
+    desk.refuses(ISSUER, replace(BORDER, start=start, duration=duration), "R6")
+
+
+def test_a_border_rule_is_published_before_its_time(desk: Desk) -> None:
+    desk.does(ISSUER, replace(BORDER, start=NOON + 30 * DAY))
 
 
 @pytest.mark.parametrize("zone", ["", "\N{HANGUL SYLLABLE SEO}", "K\n", "K" * (ZONE_BYTES + 1)])
 def test_a_device_stands_in_a_zone_that_can_be_written(zone: str) -> None:
     desk = Desk()
     desk.refuses(ISSUER, replace(ADMIT, zone=zone), "R21")
+    desk.refuses(ISSUER, replace(CONSUME, zone=zone), "R21")
+    desk.refuses(ISSUER, replace(BORDER, from_zone=zone), "R21")
+    desk.refuses(ISSUER, replace(BORDER, to_zone=zone), "R21")
     desk.does(ISSUER, replace(ADMIT, zone="K" * ZONE_BYTES))
 
 

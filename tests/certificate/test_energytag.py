@@ -45,7 +45,7 @@ from commonwatt.certificate.energytag_actions import (
     ActionDocument,
     Terms,
     Translated,
-    actions_of,
+    action_of,
     document_of,
     read_action,
 )
@@ -78,10 +78,10 @@ def document_in(lived: LivedBook, bundle: Bundle, now: int = NOW) -> BundleDocum
     return bundle_document(lived.book.state, bundle, lived.book.scheme, FACTS, now)
 
 
-def wanted(lived: LivedBook, **fields: object) -> tuple[Translated, ...]:
+def wanted(lived: LivedBook, **fields: object) -> Translated | actions.Together:
     """What a producer's action document is translated to; `fields` as a client would send them."""
     sent = {"source_id": PRODUCER.hex(), "user_id": PRODUCER.hex()} | fields
-    return actions_of(read_action(json.dumps(sent).encode()), lived.book.state, TERMS, NOW)
+    return action_of(read_action(json.dumps(sent).encode()), lived.book.state, TERMS, NOW)
 
 
 def test_every_name_of_a_bundle_is_theirs() -> None:
@@ -147,7 +147,7 @@ def test_what_a_battery_gave_names_its_discharge_and_its_efficiency() -> None:
     store = actions.Store(bundle.number, 1_000, BATTERY.hex(), NOON, QUARTER_S)
     (stored,) = lived.do(PRODUCER, store)
     later = NOON + QUARTER_S
-    give = actions.Discharge(BATTERY.hex(), later, QUARTER_S, 2_000, "6d" * 32)
+    give = actions.Discharge(BATTERY.hex(), later, QUARTER_S, 2_000, 2_000, 0, "6d" * 32)
     (given_back,) = lived.do(ISSUER, give, later + QUARTER_S)
     text = encode(document_in(lived, given_back))
     assert b'"storage_efficiency_factor":0.87' in text
@@ -249,7 +249,7 @@ def test_an_action_comes_back_from_their_document_as_it_was(action: actions.Acti
     document = document_of(action, NEIGHBOUR, PRODUCER, NOW, NOW + 1)
     again = read_action(encode(document))
     assert again == document
-    assert actions_of(again, lived.book.state, TERMS, NOW) == (action,)
+    assert action_of(again, lived.book.state, TERMS, NOW) == action
 
 
 @given(st.integers(1, 10**6), st.decimals(0, 1, places=6, allow_nan=False))
@@ -259,7 +259,7 @@ def test_a_percentage_rounds_down_and_the_rest_stays(wh: int, share: Decimal) ->
     bundle = lived.issue(wh)
     fields = {"granular_certificate_bundle_ids": [bundle.number], "action_type": "transfer"}
     fields |= {"target_id": NEIGHBOUR.hex(), "certificate_bundle_percentage": str(share)}
-    (action,) = wanted(lived, **fields)
+    action = wanted(lived, **fields)
     assert isinstance(action, actions.Transfer)
     assert action.wh == wh * int(share * 10**6) // 10**6
     made = lived.do(PRODUCER, action)
@@ -274,7 +274,7 @@ def test_a_percentage_as_a_number_is_exact() -> None:
         (PRODUCER.hex().encode(),) * 2
     )
     sent += b',"action_type":"cancel","certificate_bundle_percentage":0.57}'
-    (action,) = actions_of(read_action(sent), lived.book.state, TERMS, NOW)
+    action = action_of(read_action(sent), lived.book.state, TERMS, NOW)
     assert action == actions.Retire(0, 570, PRODUCER.hex(), "disclosure")
 
 
@@ -290,6 +290,13 @@ def test_what_is_no_share_is_refused_and_the_message_says_how_to_write_it(share:
 
 
 TO_NEIGHBOUR = {"action_type": "transfer", "target_id": NEIGHBOUR.hex()}
+IN_THE_KITCHEN = {
+    "action_type": "cancel",
+    "beneficiary": NEIGHBOUR.hex(),
+    "consumption_device_id": KITCHEN.hex(),
+    "consumption_starting_interval": "2016-06-21T12:00:00Z",
+    "consumption_ending_interval": "2016-06-21T12:15:00Z",
+}
 ONE = {"granular_certificate_bundle_ids": [0]}
 
 
@@ -301,7 +308,7 @@ ONE = {"granular_certificate_bundle_ids": [0]}
         (TO_NEIGHBOUR | {"granular_certificate_bundle_ids": [0, 0]}, "named twice"),
         (
             TO_NEIGHBOUR | {"granular_certificate_bundle_ids": [*range(BUNDLES_MAX + 1)]},
-            "name 1 to 1000",
+            "name 1 to 100$",
         ),
         (TO_NEIGHBOUR | {"granular_certificate_bundle_ids": [7]}, "no bundle 7"),
         (TO_NEIGHBOUR | {"granular_certificate_bundle_ids": ["0"]}, "Expected `int`"),
@@ -328,7 +335,14 @@ ONE = {"granular_certificate_bundle_ids": [0]}
         (ONE | {"action_type": "claim", "certificate_quantity": 1}, "claim all of it"),
         (ONE | {"action_type": "claim", "beneficiary": NEIGHBOUR.hex()}, "only the beneficiary"),
         (ONE | {"action_type": "cancel", "beneficiary": ""}, "not an account"),
-        (ONE | {"action_type": "cancel", "consumption_device_id": KITCHEN.hex()}, "a consumption"),
+        (ONE | IN_THE_KITCHEN | {"consumption_device_id": None}, "a consumption: name"),
+        (ONE | IN_THE_KITCHEN | {"consumption_starting_interval": None}, "a consumption: name"),
+        (ONE | IN_THE_KITCHEN | {"consumption_ending_interval": None}, "a consumption: name"),
+        (ONE | IN_THE_KITCHEN | {"consumption_device_id": "A3" * 20}, "not a meter"),
+        (
+            ONE | IN_THE_KITCHEN | {"consumption_ending_interval": "2016-06-21T12:15:01Z"},
+            "901 s: use 60 to 3600 s",
+        ),
         (
             ONE | TO_NEIGHBOUR | {"action_type": "reserve", "reserved_until": "2016-06-22T00:00"},
             "has no time zone",
@@ -353,10 +367,35 @@ def test_one_bundle_too_small_leaves_the_others_where_they_are() -> None:
     with pytest.raises(ActionRefused, match=r"6 Wh of bundle 1: it has 5 \(R14\)"):
         wanted(lived, **both, certificate_quantity=6)
     found = wanted(lived, **both, certificate_bundle_percentage="0.5")
-    assert [(a.bundle, a.wh) for a in found if isinstance(a, actions.Transfer)] == [
-        (0, 500),
-        (1, 2),
-    ]
+    to = NEIGHBOUR.hex()
+    assert found == actions.Together((actions.Transfer(0, 500, to), actions.Transfer(1, 2, to)))
+    moved = lived.do(PRODUCER, found)
+    assert [(bundle.holder, bundle.wh) for bundle in moved] == [(NEIGHBOUR, 500), (NEIGHBOUR, 2)]
+
+
+def test_a_document_is_done_whole_or_not_at_all() -> None:
+    lived = LivedBook()
+    for quarter in range(3):
+        lived.issue(100, NOON + quarter * QUARTER_S)
+    lived.do(PRODUCER, actions.Reserve(2, 100, NEIGHBOUR.hex(), lived.book.now + 900))
+    fields = TO_NEIGHBOUR | {"granular_certificate_bundle_ids": [0, 1, 2]}
+    before = repr(lived.book.state)
+    with pytest.raises(ActionRefused, match=r"3 of 3: bundle 2 is reserved.*\(R14\)"):
+        lived.do(PRODUCER, wanted(lived, **fields))
+    assert repr(lived.book.state) == before
+    assert [bundle.holder for bundle in lived.book.state.bundles.values()] == [PRODUCER] * 3
+
+
+def test_a_document_for_one_consumption_takes_up_no_more_than_that() -> None:
+    lived = LivedBook()
+    lived.issue(100)
+    lived.do(PRODUCER, actions.Transfer(0, 50, NEIGHBOUR.hex()))
+    lived.do(NEIGHBOUR, actions.Transfer(1, 50, PRODUCER.hex()))
+    lived.consume(99)
+    fields = IN_THE_KITCHEN | {"granular_certificate_bundle_ids": [1, 2]}
+    with pytest.raises(ActionRefused, match=r"2 of 2: 50 Wh for .* 49 Wh left to match \(R19\)"):
+        lived.do(PRODUCER, wanted(lived, **fields))
+    assert not lived.book.state.retirements
 
 
 def test_an_action_belongs_to_its_route() -> None:
@@ -366,19 +405,18 @@ def test_an_action_belongs_to_its_route() -> None:
         source_id=PRODUCER.hex(), user_id=PRODUCER.hex(), granular_certificate_bundle_ids=(0,)
     )
     state = lived.book.state
-    assert actions_of(document, state, TERMS, NOW, "cancel") == (
-        actions.Retire(0, 10, PRODUCER.hex(), "disclosure"),
-    )
+    cancelled = actions.Retire(0, 10, PRODUCER.hex(), "disclosure")
+    assert action_of(document, state, TERMS, NOW, "cancel") == cancelled
     named = msgspec.structs.replace(document, action_type="cancel")
     with pytest.raises(DocumentUnusable, match="route of a transfer"):
-        actions_of(named, state, TERMS, NOW, "transfer")
+        action_of(named, state, TERMS, NOW, "transfer")
 
 
 def test_a_reservation_without_an_end_lasts_as_the_registry_fixed() -> None:
     lived = LivedBook()
     lived.issue(10)
     found = wanted(lived, **ONE | TO_NEIGHBOUR | {"action_type": "reserve"})
-    assert found == (actions.Reserve(0, 10, NEIGHBOUR.hex(), NOW + 3_600),)
+    assert found == actions.Reserve(0, 10, NEIGHBOUR.hex(), NOW + 3_600)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from certificates import (
     hex_of,
     issue,
 )
-from commonwatt.certificate.actions import Retire, Transfer
+from commonwatt.certificate.actions import Retire, Together, Transfer
 from commonwatt.certificate.log import (
     LINE_BYTES_MAX,
     Entry,
@@ -132,7 +132,20 @@ def test_a_line_left_out_or_told_twice_is_found(told: Told) -> None:
     with pytest.raises(LogBroken, match="longer than"):
         Log(IDENTITY, SCHEME, signer_of).replay([b" " * (LINE_BYTES_MAX + 1)])
     with pytest.raises(LogBroken, match="entry 0: not readable"):
-        Log(IDENTITY, SCHEME, signer_of).replay([b"[" * 4_000])
+        Log(IDENTITY, SCHEME, signer_of).replay([b"[" * 60_000])
+
+
+def test_what_no_reader_would_take_does_not_get_into_the_log(told: Told) -> None:
+    head, state = told.log.head, repr(told.log.book.state)
+    # A control character takes six bytes: a hundred such purposes are more than a line holds.
+    use = Retire(2, 1, hex_of(PRODUCER), "\x01" * 199 + "x")
+    long = told.wallets.sign(PRODUCER, Together((use,) * 100))
+    with pytest.raises(ActionRefused, match="divide it") as refusal:
+        told.log.submit(long, LATER)
+    assert refusal.value.rule == "R28"
+    assert (told.log.head, repr(told.log.book.state)) == (head, state)
+    told.do(PRODUCER, Together((use,)))
+    assert head_of(told.lines) == told.log.head
 
 
 def test_time_does_not_go_back(told: Told) -> None:
@@ -147,5 +160,5 @@ def test_what_is_signed_can_be_read_in_a_wallet() -> None:
         f"Commonwatt certificate book {IDENTITY.hex()}",
         "action 7 of this account",
         '{"action":"retire","bundle":3,"wh":250,"beneficiary":"' + "cd" * 20 + '",'
-        '"purpose":"our own use","meter":"","start":0,"duration":0}',
+        '"purpose":"our own use"}',
     ]

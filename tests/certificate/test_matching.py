@@ -94,6 +94,22 @@ def test_one_source_gives_in_proportion_and_the_last_wh_goes_by_the_order_of_met
     assert by_meter(little) == {FIRST_FARM: 17, SECOND_FARM: 16}
 
 
+def test_ones_own_is_what_one_was_first_to_have_whoever_had_the_roof_before() -> None:
+    little = a_street()
+    made = little.issue(NEIGHBOUR, 100)
+    little.do(actions.Hand(meter(NEIGHBOUR).hex(), BUYER.hex()), PRODUCER)
+    little.do(actions.Accept(meter(NEIGHBOUR).hex()), BUYER)
+    record = little.state.issuances[made.origin].record.hex()
+    more = actions.Correct(meter(NEIGHBOUR).hex(), NOON, QUARTER, 130, 130, record, little.record())
+    (added,) = little.do(more)
+    bought = little.give(made)
+    little.consume(HOME, 200)
+    own = proposed(little, [Own()])
+    assert [(action.bundle, action.wh) for action in own] == [(added.number, 30)]
+    bundles = [action.bundle for action in proposed(little)]
+    assert bundles == [added.number, bought.number]
+
+
 def test_an_unnamed_source_gives_nothing() -> None:
     little = a_street()
     little.give(little.issue(NEIGHBOUR, 100))

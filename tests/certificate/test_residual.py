@@ -140,11 +140,27 @@ def test_stored_energy_comes_back_only_as_what_its_discharge_let_expire() -> Non
     little.do(actions.Charge(meter(BATTERY).hex(), NOON, QUARTER, 100))
     store = actions.Store(made.number, 100, meter(BATTERY).hex(), NOON, QUARTER)
     little.do(store, PRODUCER)
-    little.do(actions.Discharge(meter(BATTERY).hex(), half, QUARTER, 90, little.record()))
+    little.do(actions.Discharge(meter(BATTERY).hex(), half, QUARTER, 90, 90, 0, little.record()))
     production, evening = {(SOLAR, FIRST_QUARTER): 100}, (0, Interval(half, QUARTER))
     assert remains(little, production) == {evening: 0, (SOLAR, FIRST_QUARTER): 0}
     expired = remains(little, production, now=EXPIRED)
     assert expired == {evening: 80, (SOLAR, FIRST_QUARTER): 0}
+
+
+def test_what_a_statement_stored_and_the_home_used_comes_back_nowhere() -> None:
+    little = a_village()
+    little.admit(BATTERY, PRODUCER, permille=800)
+    little.do(actions.Charge(meter(BATTERY).hex(), NOON, QUARTER, 60))
+    put = (actions.Put(meter(BATTERY).hex(), 60),)
+    little.do(actions.Issue(meter(ROOF).hex(), NOON, QUARTER, 100, 10, 30, little.record(), put))
+    half = NOON + HOUR // 2
+    # 48 of 60 Wh come out green: the home uses 20, 10 go to a neighbour, 18 are free.
+    give = actions.Discharge(meter(BATTERY).hex(), half, QUARTER, 48, 28, 10, little.record())
+    little.do(give)
+    production, evening = {(SOLAR, FIRST_QUARTER): 100}, (0, Interval(half, QUARTER))
+    assert remains(little, production) == {evening: 0, (SOLAR, FIRST_QUARTER): 0}
+    expired = remains(little, production, now=EXPIRED)
+    assert expired == {evening: 18, (SOLAR, FIRST_QUARTER): 30}
 
 
 def test_certificates_of_other_times_are_left_alone() -> None:

@@ -3,22 +3,33 @@
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificate_book import BATTERY, ISSUER, NOON, QUARTER_S, ROOF, LivedBook
+from certificate_book import (
+    BATTERY,
+    ISSUER,
+    NOON,
+    PRODUCER,
+    QUARTER_S,
+    ROOF,
+    VOUCHER,
+    LivedBook,
+)
 from commonwatt.certificate import table
+from commonwatt.certificate.actions import Admit, Close
 from commonwatt.certificate.context import Context
 from commonwatt.certificate.refusal import ActionRefused
 from commonwatt.certificate.state import require_conserved
 from commonwatt.certificate.table import Imported, NotImported, read_table
+from commonwatt.meter.keys import MeterKey
 from effort import effort
 
 POINTS = {"DE001": ROOF.hex(), "DE001-old": ROOF.hex(), "DE009": BATTERY.hex()}
 LATER = NOON + 400 * 86_400
 WH_HEAD, KWH_HEAD = "metering_point,start,quantity_wh", "metering_point,start,quantity_kwh"
-VOUCHER = "the grid operator"
 
 
 def read(*lines: str, lived: LivedBook | None = None, now: int = LATER) -> Imported | NotImported:
@@ -60,15 +71,41 @@ def test_readings_are_taken_and_the_voucher_stands_in_each() -> None:
 
 
 def test_another_voucher_is_another_record() -> None:
+    (first,) = taken(WH_HEAD, "DE001,2016-06-21T12:00:00Z,5").readings
+    assert msgspec.structs.replace(first, voucher="the installer").record != first.record
+
+
+def test_a_reading_is_taken_from_whoever_vouches_for_the_meter() -> None:
     lived = LivedBook()
     context = Context(lived.book.state, lived.book.scheme, ISSUER, LATER, 0)
     lines = (WH_HEAD, "DE001,2016-06-21T12:00:00Z,5")
-    records = set()
-    for voucher in ("the grid operator", "the installer"):
-        found = read_table(lines, POINTS, voucher, QUARTER_S, context)
-        assert isinstance(found, Imported)
-        records.add(found.issues()[0].record)
-    assert len(records) == 2
+    found = read_table(lines, POINTS, "the installer", QUARTER_S, context)
+    assert isinstance(found, NotImported)
+    assert [str(problem) for problem in found.problems] == [
+        "line 2, metering_point 'DE001': the grid operator vouches for this meter (R4)"
+    ]
+
+
+def test_a_device_out_of_service_has_no_readings() -> None:
+    lived = LivedBook()
+    lived.do(ISSUER, Close(ROOF.hex(), NOON + QUARTER_S))
+    lines = (WH_HEAD, "DE001,2016-06-21T12:00:00Z,5", "DE001,2016-06-21T12:15:00Z,5")
+    (told,) = problems(*lines, lived=lived)
+    assert told.startswith("line 3, start '2016-06-21T12:15:00Z': the device was out of service")
+
+
+def test_no_table_speaks_for_a_meter_that_signs() -> None:
+    lived = LivedBook()
+    key = MeterKey.from_seed(b"a meter that signs")
+    lived.do(
+        ISSUER,
+        Admit(key.meter.hex(), PRODUCER.hex(), 1, 10_000, "DE-LU", 0, key=key.public_key.hex()),
+    )
+    context = Context(lived.book.state, lived.book.scheme, ISSUER, LATER, 0)
+    lines = (WH_HEAD, "DE002,2016-06-21T12:00:00Z,5")
+    found = read_table(lines, {"DE002": key.meter.hex()}, VOUCHER, QUARTER_S, context)
+    assert isinstance(found, NotImported)
+    assert "'DE002': this meter signs: its own records count (R4)" in str(found.problems[0])
 
 
 @pytest.mark.parametrize("voucher", ["", "  ", "two\nlines", "x" * 101])

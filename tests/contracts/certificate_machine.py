@@ -161,10 +161,10 @@ class CertificatesAgainstBook(World):
         chosen, caller = self.meter_of(meter), [*MEMBERS, Ground.issuer][by]
         name, start = chosen.key.meter, self.ground.clock.now + late * QUARTER
         expected = (
-            self.owners[name] == by
+            (self.owners[name] == by or caller == Ground.issuer)
             and not chosen.registered.direct
             and name not in self.book.kept
-            and late >= 0
+            and start > self.ground.last_start
         )
         self.tried(expected, self.ground.ledger.keep, caller, name, start)
         if expected:

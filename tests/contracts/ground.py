@@ -242,6 +242,11 @@ class Ground:
         meter.last = record
         return shown
 
+    @property
+    def last_start(self) -> int:
+        """Start of the last interval that was closed; 0 before the first."""
+        return self.closed[-1].header.start if self.closed else 0
+
     def issue(self, meter: Meter, **changes: Any) -> Receipt:
         """One quarter hour of a meter that writes to the chain itself, given to the chain."""
         self.clock.now += QUARTER

@@ -1,5 +1,7 @@
 """Certificates for money, in one transaction or not at all (rule R14); and escrows in general."""
 
+from dataclasses import replace
+
 import pytest
 from eth_abi.abi import encode
 
@@ -9,7 +11,7 @@ from commonwatt.chain.connection import Account
 from commonwatt.chain.encoding import keccak
 from commonwatt.chain.errors import ChainError
 from commonwatt.chain.holdings import Offer
-from commonwatt.chain.ledger import Addresses, Ledger
+from commonwatt.chain.ledger import Ledger
 from commonwatt.chain.production import Purpose, TokenId
 from contracts.ground import NOON, QUARTER, Ground, account, fresh_ground
 from contracts.helpers import deploy
@@ -225,17 +227,17 @@ def test_the_client_allows_what_is_needed_and_reads_the_number(
         ledger.number_of(bought)
 
 
-def test_a_community_without_an_exchange_says_so(ground: Ground, token: TokenId) -> None:
+def test_an_exchange_or_a_book_of_something_else_is_told_apart(ground: Ground) -> None:
     at = ground.ledger.addresses
-    without = Ledger(
-        ground.ledger.connection,
-        Addresses(at.registry, at.settlement, at.certificate, at.token),
-    )
-    with pytest.raises(ChainError, match="exchange: not among this community's contracts"):
-        without.offer(SELLER, token, 1, 1, ground.clock.now + 1)
-    with pytest.raises(ChainError, match="book: not among"):
-        without.book_head()
-    assert without.facts().posts == ()
+    facts = ground.ledger.facts()
+    assert (facts.exchange, facts.book) == (at.exchange, at.book)
+    for wrong in (at.token, at.registry):
+        mixed = replace(at, exchange=wrong, book=wrong)
+        ledger = Ledger(ground.ledger.connection, mixed)
+        assert not ledger.sells_certificates()
+        assert not ledger.keeps_book()
+        facts = ledger.facts()
+        assert (facts.exchange, facts.book, facts.posts) == (b"", b"", ())
 
 
 # Contracts as buyers and sellers

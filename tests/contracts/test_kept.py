@@ -55,31 +55,43 @@ def test_a_run_may_reach_into_the_book_as_long_as_it_claims_nothing_there(
     ground.ledger.claim_run(ground.stranger, last.previous, run, kept.signature)
 
 
-def test_only_the_owner_chooses_once_and_for_what_is_to_come(ground: Ground, roof: Meter) -> None:
+def test_only_the_owner_or_the_issuer_chooses_once_and_for_what_is_to_come(
+    ground: Ground, roof: Meter
+) -> None:
     ledger, name = ground.ledger, roof.key.meter
     soon = ground.clock.now + QUARTER
     assert ledger.kept_from(name) is None
-    for caller in (ground.stranger, ground.operator, ground.issuer, account("member 1")):
-        with ground.refused("certificate: caller is not the owner"):
+    for caller in (ground.stranger, ground.operator, account("member 1")):
+        with ground.refused("certificate: caller may not keep this"):
             ledger.keep(caller, name, soon)
-    with ground.refused("certificate: start has passed"):
-        ledger.keep(OWNER, name, ground.clock.now - 1)
+    for passed in (ground.last_start, 0):
+        with ground.refused("certificate: start has passed"):
+            ledger.keep(OWNER, name, passed)
     with ground.refused("certificate: unknown meter"):
         ledger.keep(OWNER, b"\1" * 20, soon)
     ground.register(direct := ground.meter(f"direct {ground.clock.now}", direct=True))
     with ground.refused("certificate: meter writes to the chain itself"):
         ledger.keep(OWNER, direct.key.meter, soon)
-    ledger.keep(OWNER, name, ground.clock.now)
+    ledger.keep(OWNER, name, ground.last_start + 1)
     for again in (soon, soon + 10**6):
         with ground.refused("certificate: meter is kept"):
             ledger.keep(OWNER, name, again)
+
+
+def test_the_issuer_keeps_a_meter_as_its_owner_would(ground: Ground, roof: Meter) -> None:
+    ground.ledger.keep(ground.issuer, roof.key.meter, ground.clock.now)
+    shown = ground.quarter(roof)
+    with ground.refused("certificate: kept in the book"):
+        ground.claim(shown)
+    with ground.refused("certificate: meter is kept"):
+        ground.ledger.keep(OWNER, roof.key.meter, ground.clock.now)
 
 
 def test_a_meter_that_was_sold_is_kept_on(ground: Ground, roof: Meter) -> None:
     ledger, name = ground.ledger, roof.key.meter
     ledger.offer_meter(OWNER, name, 1)
     ledger.accept_meter(account("member 1"), name)
-    with ground.refused("certificate: caller is not the owner"):
+    with ground.refused("certificate: caller may not keep this"):
         ledger.keep(OWNER, name, ground.clock.now)
     ledger.keep(account("member 1"), name, ground.clock.now)
     shown = ground.quarter(roof)

@@ -18,7 +18,8 @@ SHARED_HOMES = Path(__file__).parents[3] / "shared" / "data" / "citylearn2022_17
 PROMISED = {
     "scenario", "rule", "key", "participants", "meters", "intervals", "records", "rejected",
     "generation_wh", "consumption_wh", "exported_wh", "imported_wh", "local_wh",
-    "certificates_issued_wh", "certificates_retired_wh", "certificates_free_wh", "paid_total",
+    "certificates_issued_wh", "certificates_retired_wh", "certificates_stored_wh",
+    "certificates_free_wh", "book_entries", "book_posted", "book_head", "paid_total",
     "transactions", "gas_total", "close_seconds_p50", "close_seconds_p99", "cpu_seconds",
     "peak_rss_mb", "root", "audit",
 }  # fmt: skip
@@ -39,9 +40,11 @@ def test_certificates_are_issued_once_and_never_beyond_sun_or_export(
     village: tuple[Path, Answer],
 ) -> None:
     summary = village[1].json
-    issued = summary["certificates_issued_wh"]
-    assert issued == summary["certificates_retired_wh"] + summary["certificates_free_wh"]
-    assert 0 < issued <= min(summary["generation_wh"], summary["exported_wh"])
+    issued, stored = summary["certificates_issued_wh"], summary["certificates_stored_wh"]
+    left = summary["certificates_retired_wh"] + summary["certificates_free_wh"]
+    assert issued == left + stored
+    assert 0 < left <= min(summary["generation_wh"], summary["exported_wh"])
+    assert 0 < stored <= summary["generation_wh"]
     assert summary["certificates_retired_wh"] <= summary["local_wh"]
 
 

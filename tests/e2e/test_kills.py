@@ -32,7 +32,15 @@ def balances(folder: Path) -> tuple[object, ...]:
         facts = ledger.facts()
     closes = [close.start for close in facts.closes]
     assert len(closes) == len(set(closes)), "an interval was closed twice"
-    return facts.balances, facts.supplier, facts.grid_operator, facts.wallets, tuple(closes)
+    heads = tuple((post.count, post.head) for post in facts.posts)
+    lanes = facts.balances, facts.supplier, facts.grid_operator, facts.wallets
+    return *lanes, tuple(closes), heads
+
+
+def book(folder: Path) -> dict[str, bytes]:
+    """What was published of the book of certificates."""
+    files = (folder / "audit").glob("*.certificates.jsonl")
+    return {path.name: path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("kill", range(KILLS))
@@ -54,3 +62,5 @@ def test_a_killed_run_resumes_to_the_same_roots_and_balances(
     assert answer.json["audit"] == "ok"
     assert anchors(run) == anchors(street_run)
     assert balances(run) == balances(street_run)
+    assert book(run) == book(street_run)
+    assert book(run)

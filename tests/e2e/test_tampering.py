@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from commandline import commonwatt
+from commonwatt.audit.certificates import audit_all
 from commonwatt.audit.facts import ChainFacts
 from commonwatt.audit.published import read_community
-from commonwatt.audit.recompute import audit
+from commonwatt.audit.recompute import Audit
+from commonwatt.chain.account import signer_of
 from commonwatt.node.folder import PUBLISHED, FolderFiles
 from commonwatt.node.wiring import opened_ledger
+from commonwatt.statement.publication import BOOK_SUFFIX
 
 TRIES = 200
 
@@ -31,12 +34,17 @@ def copy(tmp_path: Path, street_run: Path) -> Iterator[Path]:
     return tmp_path / "copy"
 
 
+def audited(folder: Path, facts: ChainFacts) -> Audit:
+    """The audit of statements and of the book of certificates."""
+    return audit_all(FolderFiles(folder), facts, signer_of)[0]
+
+
 def files_in(folder: Path) -> list[Path]:
     return sorted(path for top in PUBLISHED for path in (folder / top).rglob("*") if path.is_file())
 
 
 def test_every_one_of_200_flipped_bytes_is_found_and_placed(copy: Path, facts: ChainFacts) -> None:
-    assert audit(FolderFiles(copy), facts).verdict == "ok"
+    assert audited(copy, facts).verdict == "ok"
     dice = random.Random(28)
     paths = files_in(copy)
     weights = [path.stat().st_size for path in paths]
@@ -46,13 +54,15 @@ def test_every_one_of_200_flipped_bytes_is_found_and_placed(copy: Path, facts: C
         whole = path.read_bytes()
         at, bit = dice.randrange(len(whole)), 1 << dice.randrange(8)
         path.write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
-        found = audit(FolderFiles(copy), facts)
+        found = audited(copy, facts)
         assert found.verdict != "ok", f"{path}, byte {at}"
-        day_file = path.name.startswith("2016")
         assert found.place is not None
-        assert found.place.startswith("2016-06-21T") or not day_file, found.verdict
+        if path.name.endswith(BOOK_SUFFIX):
+            assert found.place.startswith((f"audit/{path.name}", "entry", "the book"))
+        elif path.name.startswith("2016"):
+            assert found.place.startswith("2016-06-21T"), found.verdict
         path.write_bytes(whole)
-    assert audit(FolderFiles(copy), facts).verdict == "ok"
+    assert audited(copy, facts).verdict == "ok"
 
 
 def test_a_removed_record_is_named_by_interval_and_leaf(copy: Path, facts: ChainFacts) -> None:
@@ -62,7 +72,7 @@ def test_a_removed_record_is_named_by_interval_and_leaf(copy: Path, facts: Chain
     first["records"] -= 1
     changed = json.dumps(first, separators=(",", ":")).encode() + b"\n"
     path.write_bytes(b"".join([changed, *lines[1:3], *lines[4:]]))
-    found = audit(FolderFiles(copy), facts)
+    found = audited(copy, facts)
     assert found.difference is not None
     assert found.place is not None
     assert "2016-06-21T09:00:00Z" in found.place
@@ -71,7 +81,7 @@ def test_a_removed_record_is_named_by_interval_and_leaf(copy: Path, facts: Chain
 def test_a_changed_price_is_named(copy: Path, facts: ChainFacts) -> None:
     path = copy / "audit/2016-06-21.inputs.jsonl"
     path.write_bytes(path.read_bytes().replace(b"[24000,", b"[24001,", 1))
-    found = audit(FolderFiles(copy), facts)
+    found = audited(copy, facts)
     assert found.place == "2016-06-21T09:00:00Z, header"
     assert "retail is published as 24000, recomputed as 24001" in found.verdict
 
@@ -81,7 +91,7 @@ def test_swapped_statements_are_named(copy: Path, facts: ChainFacts) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     lines[4], lines[5] = lines[5], lines[4]
     path.write_bytes(b"".join(lines))
-    found = audit(FolderFiles(copy), facts)
+    found = audited(copy, facts)
     assert found.place == "2016-06-21T10:00:00Z, header"
 
 

@@ -428,7 +428,7 @@ def test_a_day_of_17_real_homes_is_read_quickly() -> None:
 @real_homes
 def test_a_year_of_17_real_homes_sums_to_what_its_description_says() -> None:
     neighbourhood = read_homes(REAL_HOMES)
-    flows = [flows_of(home, neighbourhood.interval_s) for home in neighbourhood.homes]
+    flows = [flows_of(neighbourhood, home) for home in neighbourhood.homes]
     imported = sum(int(flow.import_mwh.sum()) for flow in flows)
     exported = sum(int(flow.export_mwh.sum()) for flow in flows)
     assert neighbourhood.intervals == 8_760

@@ -63,7 +63,7 @@ def test_no_home_exceeds_its_connection_or_its_roof_all_year(name: str) -> None:
 def test_meters_conserve_energy_over_the_year(name: str) -> None:
     neighbourhood = load_scenario(name, start=FIRST_DAY, days=YEAR_DAYS)
     for home in neighbourhood.homes:
-        flows = flows_of(home, neighbourhood.interval_s)
+        flows = flows_of(neighbourhood, home)
         used = int(home.load_mwh.sum() + flows.export_mwh.sum() + flows.charge_mwh.sum())
         given = int(flows.import_mwh.sum() + flows.pv_mwh.sum() + flows.discharge_mwh.sum())
         assert used == given

@@ -155,7 +155,7 @@ def test_section_roots_are_those_of_the_leaves() -> None:
         header.adjustments,
         header.certificates,
     )
-    assert named == tuple(SectionRoot(tree.size, tree.root) for tree in statement.trees())
+    assert named == tuple(SectionRoot(tree.size, tree.root) for tree in statement.trees)
     assert [root.size for root in named] == [6, 4, len(statement.trades), 0, 2]
     assert Header.decode(header.encode()) == header
 

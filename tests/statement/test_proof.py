@@ -42,7 +42,7 @@ def proof_of(*entries: ProvenLeaf, **changes: object) -> Proof:
 
 def entry_of(section: Section, index: int) -> ProvenLeaf:
     leaf = STATEMENT.sections[section][index].hex()
-    siblings = STATEMENT.trees()[section].path(index)
+    siblings = STATEMENT.trees[section].path(index)
     return ProvenLeaf(section.label, index, leaf, tuple(sibling.hex() for sibling in siblings))
 
 

@@ -90,6 +90,7 @@ class Household:
             debt=0,
             certificates_issued_wh=sums["sold"] + sums["grid_out"],
             certificates_retired_wh=sums["sold"],
+            certificates_stored_wh=0,
             certificates_free_wh=sums["grid_out"],
         )
 
@@ -147,6 +148,7 @@ def neighbourhood(
         "fee_supplier": FEE_SUPPLIER,
         "certificates_issued_wh": tuple(series["issued"]),
         "certificates_retired_wh": tuple(series["to_neighbours"]),
+        "certificates_stored_wh": (0,) * quarters,
         "certificates_free_wh": tuple(series["to_supplier"]),
         "members": tuple(home.line() for home in homes),
         "grace_s": 60,

@@ -23,9 +23,8 @@ from commonwatt.statement.publication import CONSTITUTION_PATH, REGISTER_PATH, d
 def require_registered(community: Community, facts: ChainFacts) -> None:
     """Raise `Difference` unless members and meters are those the chain registered."""
     chain = community.chain
-    said = (chain.chain_id, chain.registry, chain.settlement, chain.certificate, chain.token)
-    found = (facts.chain_id, facts.registry, facts.settlement, facts.certificate, facts.token)
-    if said != found:
+    names = ("chain_id", "registry", "settlement", "certificate", "token", "exchange", "book")
+    if any(getattr(chain, name) != getattr(facts, name) for name in names):
         raise Difference(CONSTITUTION_PATH, "the chain has other contracts than these")
     if community.accounts != facts.accounts:
         raise Difference(CONSTITUTION_PATH, "the chain has other members than these")

@@ -123,6 +123,8 @@ class Movement:
     or a return."""
     destination: bytes = b""
     """Registry to which units were exported."""
+    transaction: bytes = field(default=b"", compare=False)
+    block: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,10 @@ class ChainFacts:
     settlement: bytes
     certificate: bytes
     token: bytes
+    exchange: bytes
+    """Empty where what stands at its address does not sell these certificates for this token."""
+    book: bytes
+    """Empty where what stands at its address is not this registry's book."""
     roll: bytes
     accounts: tuple[bytes, ...]
     """Members' accounts by index."""
@@ -191,3 +197,8 @@ class ChainFacts:
     """Meters whose certificates are kept in the book, and the start from which they are."""
     records: tuple[DirectRecord, ...] = ()
     posts: tuple[BookPost, ...] = ()
+    """Heads of the book, in order."""
+    issuer: bytes = b""
+    """Account of the registry's issuer now."""
+    lifetime_s: int = 0
+    """A unit expires so long after its interval (R22); 0 for never."""

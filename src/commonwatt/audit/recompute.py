@@ -47,6 +47,8 @@ from commonwatt.statement.publication import (
     REGISTER_PATH,
     HeaderLine,
     Line,
+    book_days_of,
+    book_path,
     constitution_bytes,
     lines_of,
     paths_of,
@@ -262,6 +264,7 @@ def _require_no_stranger(files: Files, community: Community, days: list[str]) ->
     for day in days:
         expected |= paths_of(day, len(community.accounts))
     present = files.paths()
+    expected |= {book_path(day) for day in book_days_of(present)}
     for path in sorted(expected - present):
         raise Difference(path, "is missing")
     for path in sorted(present - expected):

@@ -9,8 +9,10 @@ from typing import TypeAlias
 import msgspec
 
 
-class _Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action"):
-    """One action; its name in the log is its tag."""
+class _Action(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action", omit_defaults=True
+):
+    """One action; its name in the log is its tag. What is not said is not written."""
 
 
 class Admit(_Action, frozen=True, tag="admit"):
@@ -28,6 +30,12 @@ class Admit(_Action, frozen=True, tag="admit"):
     """The support scheme it is under, if any."""
     storage_permille: int = 0
     """For a storage device: how much of what is put in comes out again, at most, published."""
+    key: str = ""
+    """Public key `x || y` of a meter that signs, 64 bytes; the meter is named after it."""
+    voucher: str = ""
+    """Who vouches for a meter that cannot sign: either this or a key."""
+    commissioned: str = ""
+    """ISO day on which the plant began to produce, if known."""
 
 
 class Close(_Action, frozen=True, tag="close"):
@@ -36,6 +44,40 @@ class Close(_Action, frozen=True, tag="close"):
     meter: str
     from_start: int
     """No certificate for an interval that starts at or after."""
+
+
+class Hand(_Action, frozen=True, tag="hand"):
+    """An owner offers a device to somebody; to itself, to take the offer back (R13)."""
+
+    meter: str
+    to: str
+
+
+class Accept(_Action, frozen=True, tag="accept"):
+    """Whom a device was offered to takes it: what is issued from now on is the new owner's."""
+
+    meter: str
+
+
+class Replace(_Action, frozen=True, tag="replace"):
+    """The issuer puts another meter in the place of one, at the same plant (R12)."""
+
+    meter: str
+    successor: str
+    """The meter that counts from then on."""
+    from_start: int
+    """The old meter counts no interval that starts at or after, the new one none before."""
+    key: str
+    """The successor's public key; empty where whoever vouched for the old meter vouches for it."""
+    reason: str
+
+
+class Put(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Units put into a storage device's charge of the very interval they were issued for (R24)."""
+
+    meter: str
+    """The storage device's."""
+    wh: int
 
 
 class Issue(_Action, frozen=True, tag="issue"):
@@ -52,6 +94,8 @@ class Issue(_Action, frozen=True, tag="issue"):
     """Left to the producer: what the book keeps."""
     record: str
     """SHA-256 of the proving record."""
+    stored: tuple[Put, ...] = ()
+    """Put into storage at once, as the statement says; each charge is entered before."""
 
 
 class Transfer(_Action, frozen=True, tag="transfer"):
@@ -113,6 +157,10 @@ class Consume(_Action, frozen=True, tag="consume"):
     zone: str
     owner: str
     """Whose consumption it is: the only beneficiary of what is retired for it."""
+    covered_wh: int = 0
+    """Of `wh`, what the interval's statement retired for it within the community."""
+    voucher: str = ""
+    """Who vouches for it, where no signed record stands behind it."""
 
 
 class Revoke(_Action, frozen=True, tag="revoke"):
@@ -192,6 +240,11 @@ class Discharge(_Action, frozen=True, tag="discharge"):
     start: int
     duration: int
     wh: int
+    """All that came out of the device."""
+    given_wh: int
+    """Of it, what left the home into the grid; the home used the rest itself."""
+    retired_wh: int
+    """Of the units issued, those used up within the community, for who bought the energy."""
     record: str
 
 
@@ -209,9 +262,12 @@ class Correct(_Action, frozen=True, tag="correct"):
     """SHA-256 of the correcting record."""
 
 
-Action: TypeAlias = (
+Single: TypeAlias = (
     Admit
     | Close
+    | Hand
+    | Accept
+    | Replace
     | Issue
     | Transfer
     | Reserve
@@ -231,3 +287,12 @@ Action: TypeAlias = (
     | Discharge
     | Correct
 )
+
+
+class Together(_Action, frozen=True, tag="together"):
+    """Several actions of one account, one after the other: all of them, or none (R14)."""
+
+    actions: tuple[Single, ...]
+
+
+Action: TypeAlias = Single | Together

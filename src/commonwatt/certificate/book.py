@@ -6,20 +6,25 @@ each check names the one it enforces.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from commonwatt.certificate import actions, devices, storing, using
+from commonwatt.certificate import actions, devices, issuing, storing, using
 from commonwatt.certificate.bundle import Bundle
 from commonwatt.certificate.context import Context, Scheme
-from commonwatt.certificate.refusal import ActionRefused
+from commonwatt.certificate.draft import draft_of
+from commonwatt.certificate.refusal import ActionRefused, refuse_unless
 from commonwatt.certificate.state import State
 
 _Act = Callable[[Context, Any], tuple[Bundle, ...] | None]
 _ACTS: dict[type, _Act] = {
     actions.Admit: devices.admit,
     actions.Close: devices.close,
-    actions.Issue: devices.issue,
-    actions.Correct: devices.correct,
+    actions.Hand: devices.hand,
+    actions.Accept: devices.accept,
+    actions.Replace: devices.exchange,
+    actions.Issue: issuing.issue,
+    actions.Correct: issuing.correct,
     actions.Transfer: using.transfer,
     actions.Reserve: using.reserve,
     actions.Release: using.release,
@@ -37,6 +42,8 @@ _ACTS: dict[type, _Act] = {
     actions.Store: storing.store,
     actions.Discharge: storing.discharge,
 }
+TOGETHER_MAX = 100
+"""Actions in one entry."""
 
 
 class Book:
@@ -67,6 +74,28 @@ class Book:
         if now < self.now:
             raise ActionRefused("R28", f"an entry at {now}, after one at {self.now}")
         context = Context(self.state, self.scheme, actor, now, self.entries)
-        made = _ACTS[type(action)](context, action)
+        made = _do(context, action)
         self.entries, self.now = self.entries + 1, now
-        return made or ()
+        return made
+
+
+def _do(context: Context, action: actions.Action) -> tuple[Bundle, ...]:
+    if isinstance(action, actions.Together):
+        return _together(context, action)
+    return _ACTS[type(action)](context, action) or ()
+
+
+def _together(context: Context, action: actions.Together) -> tuple[Bundle, ...]:
+    """R14: all or none. They are done in a draft first, so a refusal leaves the book as it was."""
+    many = len(action.actions)
+    few = 0 < many <= TOGETHER_MAX
+    refuse_unless(few, "R14", f"{many} actions together: use 1 to {TOGETHER_MAX}")
+    draft = replace(context, state=draft_of(context.state))
+    for place, one in enumerate(action.actions, 1):
+        try:
+            _do(draft, one)
+        except ActionRefused as refused:
+            raise ActionRefused(refused.rule, f"{place} of {many}: {refused.why}") from None
+    # The same actions on the same book: what the draft did, the book does.
+    made = {bundle.number for one in action.actions for bundle in _do(context, one)}
+    return tuple(context.state.bundles[number] for number in sorted(made))

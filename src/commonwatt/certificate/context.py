@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from commonwatt.certificate.bundle import LIVE, Bundle, Origin, Status
 from commonwatt.certificate.refusal import ActionRefused, refuse_unless
 from commonwatt.certificate.state import Device, State
-from commonwatt.quantity import SECONDS_PER_HOUR, BadInterval, Interval
+from commonwatt.meter.registration import ZONE_BYTES
+from commonwatt.quantity import SECONDS_PER_HOUR, TIME_MAX, BadInterval, Interval
 
 ACCOUNT_BYTES = METER_BYTES = 20
 DIGEST_BYTES = 32
 REASON_MAX = 200
+WH_MAX = 2**53 - 1
+"""In one quantity that no rated power limits: what every reader of JSON keeps exact (R7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,7 @@ class Context:
 
     def interval(self, meter: str, start: int, duration: int) -> Origin:
         """A meter's interval: on the grid, a minute to an hour, over by now (R6)."""
-        try:
-            interval = Interval(start, duration)
-        except BadInterval as error:
-            raise ActionRefused("R6", str(error)) from None
+        interval = interval_of(start, duration)
         refuse_unless(interval.end <= self.now, "R6", f"the interval at {start} is not over")
         return Origin(meter_of(meter), start, duration)
 
@@ -101,20 +101,41 @@ class Context:
         refuse_unless(not closed, "R4", f"the device was out of service at {origin.start}")
 
 
+def interval_of(start: int, duration: int) -> Interval:
+    """An interval on the grid, a minute to an hour long (R6)."""
+    try:
+        return Interval(start, duration)
+    except BadInterval as error:
+        raise ActionRefused("R6", str(error)) from None
+
+
+def second_of(start: int) -> int:
+    """A UTC second that an interval may start at (R6)."""
+    refuse_unless(0 <= start < TIME_MAX, "R6", f"the time {start}: use UTC seconds")
+    return start
+
+
+def zone_of(text: str) -> str:
+    """A bidding zone's name (R21)."""
+    named = text.isascii() and text.isprintable() and 0 < len(text) <= ZONE_BYTES
+    refuse_unless(named, "R21", f"zone {text!r:.40}: use 1 to {ZONE_BYTES} printable characters")
+    return text
+
+
 def meter_of(text: str) -> bytes:
-    """A meter's id from hex digits."""
+    """A meter's id from hex digits (R4)."""
     return _bytes_of(text, METER_BYTES, "R4", "a meter")
 
 
 def account_of(text: str) -> bytes:
-    """An account from hex digits; the zero account is nobody's."""
+    """An account from hex digits; the zero account is nobody's (R13)."""
     account = _bytes_of(text, ACCOUNT_BYTES, "R13", "an account")
     refuse_unless(any(account), "R13", "the zero account is nobody's: name one")
     return account
 
 
 def digest_of(text: str) -> bytes:
-    """A digest from hex digits."""
+    """A digest from hex digits (R5)."""
     return _bytes_of(text, DIGEST_BYTES, "R5", "a digest")
 
 

@@ -17,9 +17,8 @@ import msgspec
 
 from commonwatt.certificate.bundle import LIVE, Bundle, Origin, Status
 from commonwatt.certificate.context import Context, Scheme, meter_of
-from commonwatt.certificate.devices import PERMILLE
 from commonwatt.certificate.refusal import ActionRefused
-from commonwatt.certificate.state import Device, State
+from commonwatt.certificate.state import PERMILLE, Device, State
 from commonwatt.errors import InputError
 from commonwatt.quantity import BadInterval, Interval, parse_time, time_text
 

@@ -1,10 +1,11 @@
 """EnergyTag API v2 action documents: transfer, cancel, claim, withdraw, reserve, in and out.
 
-A document names a list of bundles; each becomes one action of the book, to be signed like any
-other. A quantity or a percentage is of every bundle named, and a percentage is, as in the published
-schema, a share above 0 and up to 1; it rounds down to whole Wh and the rest stays (R16). What our
-rules ask for and EnergyTag has no name for has names of its own here, all of them optional on the
-wire: `purpose` (R18), `reason` (R23), `reserved_until` (R14) and the consumption (R19 to R21).
+A document names a list of bundles and becomes one action of the book, to be signed like any other:
+where it names several, they are done together or not at all (R14). A quantity or a percentage is of
+every bundle named, and a percentage is, as in the published schema, a share above 0 and up to 1; it
+rounds down to whole Wh and the rest stays (R16). What our rules ask for and EnergyTag has no name
+for has names of its own here, all of them optional on the wire: `purpose` (R18), `reason` (R23),
+`reserved_until` (R14) and the consumption (R19 to R21).
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,16 @@ from typing import TypeAlias
 
 import msgspec
 
-from commonwatt.certificate.actions import Action, Claim, Reserve, Retire, Transfer, Withdraw
+from commonwatt.certificate.actions import (
+    Action,
+    Claim,
+    Reserve,
+    Retire,
+    Together,
+    Transfer,
+    Withdraw,
+)
+from commonwatt.certificate.book import TOGETHER_MAX
 from commonwatt.certificate.bundle import Bundle
 from commonwatt.certificate.context import account_of, meter_of, require_reason
 from commonwatt.certificate.energytag import DOCUMENT_BYTES_MAX, DocumentUnusable, unreadable
@@ -22,7 +32,7 @@ from commonwatt.certificate.refusal import ActionRefused, refuse_unless
 from commonwatt.certificate.state import State
 from commonwatt.quantity import Interval, parse_time, time_text
 
-BUNDLES_MAX = 1_000
+BUNDLES_MAX = TOGETHER_MAX
 """In one document."""
 SHARE_PLACES_MAX = 18
 """Decimals of a percentage: an exponent would let a few digits fill the memory."""
@@ -97,13 +107,12 @@ def read_action(text: bytes) -> ActionDocument:
         raise DocumentUnusable(unreadable("action", error)) from None
 
 
-def actions_of(
+def action_of(
     document: ActionDocument, state: State, terms: Terms, now: int, route: str = ""
-) -> tuple[Translated, ...]:
-    """What a document wants done, one action for each bundle it names, in its order.
+) -> Translated | Together:
+    """R14: what a document wants done; for several bundles, in its order, all of it or nothing.
 
-    Whether the book does them is the book's to say; but nothing is returned for a document that
-    could only be done in part because of a quantity, an account or a bundle that is not there.
+    Whether the book does it is the book's to say.
 
     Args:
         document: as read.
@@ -134,7 +143,7 @@ def actions_of(
         refuse_unless(bundle.holder == source, "R13", f"bundle {number} is not in source_id")
         wh = _wh_of(document, bundle)
         found.append(_action(kind, document, bundle, wh, terms=terms, now=now))
-    return tuple(found)
+    return found[0] if len(found) == 1 else Together(tuple(found))
 
 
 def document_of(
@@ -143,7 +152,7 @@ def document_of(
     """An action of the book as EnergyTag would write it.
 
     Args:
-        action: one of those EnergyTag knows.
+        action: one of those EnergyTag knows; of several together, each by itself.
         actor: account that signed.
         source: account the bundle was in.
         requested: UTC second.

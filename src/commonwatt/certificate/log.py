@@ -17,12 +17,12 @@ from commonwatt.certificate.actions import Action
 from commonwatt.certificate.book import Book
 from commonwatt.certificate.bundle import Bundle
 from commonwatt.certificate.context import ACCOUNT_BYTES, Scheme, account_of
-from commonwatt.certificate.refusal import ActionRefused
+from commonwatt.certificate.refusal import ActionRefused, refuse_unless
 from commonwatt.errors import CommonwattError, InputError
 
 NO_HEAD = bytes(32)
 BOOK_ID_BYTES = 8
-LINE_BYTES_MAX = 4_096
+LINE_BYTES_MAX = 65_536
 SIGNATURE_BYTES = 65
 
 SignerOf = Callable[[bytes, bytes], bytes | None]
@@ -106,12 +106,17 @@ class Log:
         Raises:
             ActionRefused: the signature, the count or a rule says no; all is as it was.
         """
+        number = self.book.entries
+        entry = Entry(number, now, signed.actor, signed.nonce, signed.action, signed.signature)
+        line = entry.line()
+        # What no reader of the log would take must not get into it.
+        refuse_unless(
+            len(line) <= LINE_BYTES_MAX, "R28", f"an entry of {len(line)} bytes: divide it"
+        )
         actor = self._proven(signed)
         made = self.book.act(signed.action, actor, now)
-        number = self.book.entries - 1
-        entry = Entry(number, now, signed.actor, signed.nonce, signed.action, signed.signature)
         self.nonces[actor] = signed.nonce + 1
-        self.head = next_head(self.head, entry.line())
+        self.head = next_head(self.head, line)
         return entry, made
 
     def _proven(self, signed: SignedAction) -> bytes:
@@ -141,15 +146,20 @@ class Log:
             LogBroken: at the first line that is not one, or that the book would not have done.
         """
         for line in lines:
-            number = self.book.entries
-            entry = read_line(line, number)
-            signed = SignedAction(entry.actor, entry.nonce, entry.action, entry.signature)
-            try:
-                again, _ = self.submit(signed, entry.time)
-            except CommonwattError as error:
-                raise LogBroken(f"entry {number}: {error}") from None
-            if again.line() != line:
-                raise LogBroken(f"entry {number}: written differently, or out of order")
+            self.redo(line)
+
+    def redo(self, line: bytes) -> Entry:
+        """Do the next line of a log again; raises `LogBroken`."""
+        number = self.book.entries
+        entry = read_line(line, number)
+        signed = SignedAction(entry.actor, entry.nonce, entry.action, entry.signature)
+        try:
+            again, _ = self.submit(signed, entry.time)
+        except CommonwattError as error:
+            raise LogBroken(f"entry {number}: {error}") from None
+        if again.line() != line:
+            raise LogBroken(f"entry {number}: written differently, or out of order")
+        return entry
 
 
 def read_line(line: bytes, number: int) -> Entry:

@@ -126,7 +126,7 @@ class _Stock:
         """Per border rule what is proposed so far."""
         for bundle in _usable(context):
             device = self._state.devices[bundle.origin.meter]
-            rank = _rank(context, sources, bundle.origin, device.zone)
+            rank = _rank(context, sources, bundle, device.zone)
             if rank is not None:
                 pile = _Pile(bundle.number, bundle.origin, device.zone, bundle.wh)
                 self._piles.setdefault((_hour(bundle.origin), rank), []).append(pile)
@@ -191,9 +191,10 @@ def _usable(context: Context) -> list[Bundle]:
     return sorted(usable, key=lambda bundle: (_by_length(bundle.origin), bundle.first))
 
 
-def _rank(context: Context, sources: Sequence[Source], origin: Origin, zone: str) -> int | None:
-    """The first source that units of this origin belong to."""
-    owner = context.state.issuances[origin].owner
+def _rank(context: Context, sources: Sequence[Source], bundle: Bundle, zone: str) -> int | None:
+    """The first source that a bundle belongs to."""
+    origin = bundle.origin
+    owner = context.state.issuances[origin].numbering(bundle.first).owner
     for rank, source in enumerate(sources):
         match source:
             case Own():

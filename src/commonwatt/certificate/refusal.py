@@ -9,7 +9,7 @@ class ActionRefused(InputError):
     def __init__(self, rule: str, why: str) -> None:
         """Name the rule and the reason."""
         super().__init__(f"{why} ({rule})")
-        self.rule = rule
+        self.rule, self.why = rule, why
 
 
 def refuse_unless(holds: bool, rule: str, why: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -5,7 +5,8 @@ is taken off with it, once. What was exported lives elsewhere and does not come 
 
 Storage produces nothing. What a discharge was issued for left the residual mix with the
 certificates that were put into the charge; it comes back only where the discharge's own units
-expire or are withdrawn, as source 0, in the interval of the discharge. Losses come back nowhere.
+expire or are withdrawn, as source 0, in the interval of the discharge. Losses, and what a home used
+of its own battery, come back nowhere.
 
 So every Wh produced is in the residual mix or behind one unit that is held, used or exported. Where
 a correction came too late to take units back (R10), an interval has more units than energy and what

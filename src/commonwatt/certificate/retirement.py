@@ -10,10 +10,10 @@ from hashlib import sha256
 
 import msgspec
 
-from commonwatt.certificate.actions import Correct, Discharge, Issue, Retire
+from commonwatt.certificate.actions import Correct, Discharge, Issue, Together
 from commonwatt.certificate.bundle import Bundle, Origin, Status
 from commonwatt.certificate.log import Entry
-from commonwatt.certificate.state import State
+from commonwatt.certificate.state import Retirement, State
 from commonwatt.errors import InputError
 
 STATEMENT_FORMAT = "commonwatt-retirement/1"
@@ -75,6 +75,20 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(RetirementStatement).decode
 
 
+def entries_of(state: State, number: int) -> tuple[int, int]:
+    """Numbers of the entries that issued and that retired a bundle's units.
+
+    Args:
+        state: of the book.
+        number: of the bundle.
+
+    Raises:
+        StatementUnusable: the bundle is not retired, or was retired at issue.
+    """
+    bundle, retirement = _retired(state, number)
+    return state.issuances[bundle.origin].numbering(bundle.first).by, retirement.by
+
+
 def retirement_statement(
     state: State, number: int, issued: Entry, retired: Entry
 ) -> RetirementStatement:
@@ -89,17 +103,13 @@ def retirement_statement(
     Raises:
         StatementUnusable: the bundle is not retired, or the entries are not its own.
     """
-    bundle = state.bundles.get(number)
-    if bundle is None:
-        raise StatementUnusable(f"there is no bundle {number}: look it up in the book")
-    if bundle.status not in {Status.RETIRED, Status.CLAIMED}:
-        raise StatementUnusable(f"bundle {number} is {bundle.status.value}: it was not retired")
-    retirement = state.retirements.get(number)
-    if retirement is None:
-        raise StatementUnusable(
-            f"bundle {number} was retired at issue: the community's statement says for whom"
-        )
-    _require_own(state, bundle, retired)
+    bundle, retirement = _retired(state, number)
+    wanted = entries_of(state, number)
+    for name, entry, expected in zip(("issued", "retired"), (issued, retired), wanted, strict=True):
+        if entry.number != expected:
+            raise StatementUnusable(
+                f"entry {entry.number} {name} nothing of bundle {number}: take entry {expected}"
+            )
     used = retirement.consumption
     return RetirementStatement(
         format=STATEMENT_FORMAT,
@@ -170,32 +180,29 @@ def differences(text: bytes, state: State, issued: Entry, retired: Entry) -> tup
     )
 
 
-def _require_own(state: State, bundle: Bundle, retired: Entry) -> None:
-    """The entry retired this very bundle: all of the one it names, or the first part of it."""
-    action, number = retired.action, bundle.number
-    own = False
-    if isinstance(action, Retire) and action.wh == bundle.wh:
-        parent = None if bundle.parent is None else state.bundles[bundle.parent]
-        whole = action.bundle == number
-        part = (
-            parent is not None and action.bundle == parent.number and bundle.first == parent.first
-        )
-        at = retired.number
-        last = bundle.by == at if bundle.status is Status.RETIRED else at < bundle.by
-        own = (whole or part) and last and retired.actor == bundle.holder.hex()
-    if not own:
+def _retired(state: State, number: int) -> tuple[Bundle, Retirement]:
+    """A bundle that its holder retired (R18)."""
+    bundle = state.bundles.get(number)
+    if bundle is None:
+        raise StatementUnusable(f"there is no bundle {number}: look it up in the book")
+    if bundle.status not in {Status.RETIRED, Status.CLAIMED}:
+        raise StatementUnusable(f"bundle {number} is {bundle.status.value}: it was not retired")
+    retirement = state.retirements.get(number)
+    if retirement is None:
         raise StatementUnusable(
-            f"entry {retired.number} did not retire bundle {number}: find the one that did"
+            f"bundle {number} was retired at issue: the community's statement says for whom"
         )
+    return bundle, retirement
 
 
 def _record_in(origin: Origin, issued: Entry) -> str:
     """The digest of the record by which an entry gave an interval its units."""
     action = issued.action
-    if isinstance(action, Issue | Discharge | Correct):
-        named = (action.meter, action.start, action.duration)
-        if named == (origin.meter.hex(), origin.start, origin.duration):
-            return action.record
+    for one in action.actions if isinstance(action, Together) else (action,):
+        if isinstance(one, Issue | Discharge | Correct):
+            named = (one.meter, one.start, one.duration)
+            if named == (origin.meter.hex(), origin.start, origin.duration):
+                return one.record
     raise StatementUnusable(f"entry {issued.number} issued nothing for this interval: find another")
 
 

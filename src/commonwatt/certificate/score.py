@@ -1,9 +1,10 @@
 """The hourly score: how much of what a buyer used was covered by units of the same interval.
 
-Per consumption the smaller of what was used and what was retired for it; their sum as a part of all
-that was used. A Wh too many at noon makes up for none at night. Days and months are those of a time
-zone: borders are its midnights, converted to UTC, so a day has 23, 24 or 25 hours, and a few days
-in a few places half an hour more or less.
+Per consumption the smaller of what was used and what was retired for it, what the interval's own
+statement covered within the community included; their sum as a part of all that was used. A Wh too
+many at noon makes up for none at night. Days and months are those of a time zone: borders are its
+midnights, converted to UTC, so a day has 23, 24 or 25 hours, and a few days in a few places half an
+hour more or less.
 
 Time zones are read from files, which is no business of this floor: whoever asks brings one.
 """
@@ -167,7 +168,10 @@ def score_of(state: State, buyer: bytes, first: date, end: date, calendar: Calen
 
 
 def used_by(state: State, buyer: bytes, period: Period) -> list[Used]:
-    """R19: what an account used in a period, and what was retired for each interval of it."""
+    """R19: what an account used in a period, and what was retired for each interval of it.
+
+    What a community's statement covered counts as retired: it was, at issue (`Issue.retired_wh`).
+    """
     return [
         Used(found.origin.start, found.wh, found.matched_wh)
         for found in consumptions_of(state, buyer, period)

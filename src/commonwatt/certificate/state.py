@@ -1,11 +1,17 @@
 """What a book of certificates holds, and how its bundles are cut, moved and counted."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from commonwatt.certificate.bundle import Bundle, Origin, Status
 from commonwatt.errors import require
+from commonwatt.quantity import Interval
+
+ISSUED, CHARGED, CONSUMED = "issued", "charged", "consumed"
+"""Kinds of intervals; within one kind and meter none overlaps another (R3)."""
+PERMILLE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +27,19 @@ class Device:
     support: str
     storage_permille: int
     """Above 0 for a storage device: what comes out of it at most, of a thousand put in (R24)."""
+    key: bytes = b""
+    """Public key of a meter that signs, 64 bytes (R4)."""
+    voucher: str = ""
+    """Who vouches for a meter that cannot (R4)."""
+    commissioned: str = ""
+    """ISO day on which the plant began to produce, or empty."""
     closed_from: int | None = None
     debt_wh: int = 0
     """What a correction took back and was gone already; the next issuances pay it (R10)."""
+    handed_to: bytes | None = None
+    """Whom the owner wants to have it, until that account accepts (R13)."""
+    successor: bytes | None = None
+    """The meter that took this one's place at the same plant (R12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +50,15 @@ class Link:
     wh: int
 
 
+class Numbering(NamedTuple):
+    """Units from `first` on, numbered by one entry for one first holder."""
+
+    first: int
+    owner: bytes
+    by: int
+    """Number of the entry."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issuance:
     """What was issued for one meter and interval, once (R3)."""
@@ -41,13 +66,19 @@ class Issuance:
     origin: Origin
     owner: bytes
     """The first holder."""
+    by: int
+    """Number of the entry that issued."""
     metered_wh: int
     retired_wh: int
     """Used up within the community at issue."""
+    stored_wh: int
+    """Put into storage at issue (R24)."""
     free_wh: int
     """What the statement, or its last correction, leaves free."""
+    own_wh: int
+    """Of a discharge: what was stored with certificates and used at home, never issued (R24)."""
     issued_wh: int
-    """Units numbered so far, retired ones included."""
+    """Units numbered so far, retired and stored ones included."""
     withheld_wh: int
     """Not issued: they paid the device's debt (R10)."""
     owed_wh: int
@@ -55,6 +86,21 @@ class Issuance:
     record: bytes
     """SHA-256 of the record it follows from: the last correction's."""
     links: tuple[Link, ...] = ()
+    """Of a discharge: what it drew on; the sum is all it gave green, own use included."""
+    added: tuple[Numbering, ...] = ()
+    """Units that corrections added, ascending (R10)."""
+
+    @property
+    def found_wh(self) -> int:
+        """What the last reading leaves to be issued."""
+        return self.retired_wh + self.stored_wh + self.free_wh
+
+    def numbering(self, unit: int) -> Numbering:
+        """Which entry numbered a unit, and for whom."""
+        for added in reversed(self.added):
+            if added.first <= unit:
+                return added
+        return Numbering(0, self.owner, self.by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +112,12 @@ class Consumption:
     zone: str
     wh: int
     matched_wh: int = 0
+    """Retired for it, what the community covered included."""
     revoked: bool = False
+    covered_wh: int = 0
+    """Retired for it at issue, by the interval's statement."""
+    voucher: str = ""
+    """Who vouches for it, where no signed record stands behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +129,46 @@ class Charge:
     stored_wh: int = 0
     """Units retired into it, at most `wh`."""
     drawn_wh: int = 0
-    """Discharge units issued from it, at most `stored_wh` less losses."""
+    """What discharges took out of it, at most `stored_wh` less losses."""
 
 
 @dataclass(slots=True)
 class State:
     """Everything the entries so far lead to."""
 
-    devices: dict[bytes, Device] = field(default_factory=dict)
-    issuances: dict[Origin, Issuance] = field(default_factory=dict)
-    spans: dict[tuple[str, bytes], list[Origin]] = field(default_factory=dict)
+    devices: MutableMapping[bytes, Device] = field(default_factory=dict)
+    issuances: MutableMapping[Origin, Issuance] = field(default_factory=dict)
+    spans: MutableMapping[tuple[str, bytes], list[Origin]] = field(default_factory=dict)
     """Per kind and meter the intervals taken, ascending: none overlaps another (R3)."""
-    bundles: dict[int, Bundle] = field(default_factory=dict)
-    held: dict[bytes, dict[int, None]] = field(default_factory=dict)
+    bundles: MutableMapping[int, Bundle] = field(default_factory=dict)
+    held: MutableMapping[bytes, MutableMapping[int, None]] = field(default_factory=dict)
     """Per account the numbers of all bundles it holds, whatever became of them."""
-    of_issuance: dict[Origin, list[int]] = field(default_factory=dict)
-    consumptions: dict[Origin, Consumption] = field(default_factory=dict)
-    borders: dict[tuple[str, str, int, int], tuple[int, int]] = field(default_factory=dict)
+    of_issuance: MutableMapping[Origin, list[int]] = field(default_factory=dict)
+    consumptions: MutableMapping[Origin, Consumption] = field(default_factory=dict)
+    borders: MutableMapping[tuple[str, str, int, int], tuple[int, int]] = field(
+        default_factory=dict
+    )
     """Per zones, start and duration: capacity and what is used of it (R21)."""
-    charges: dict[bytes, list[Charge]] = field(default_factory=dict)
+    border_spans: MutableMapping[tuple[str, str], list[Interval]] = field(default_factory=dict)
+    """Per zones the intervals of their rules, ascending: none overlaps another (R21)."""
+    charges: MutableMapping[bytes, list[Charge]] = field(default_factory=dict)
     """Per storage device, ascending in time: first in, first out."""
-    retirements: dict[int, "Retirement"] = field(default_factory=dict)
+    open_charges: MutableMapping[bytes, list[int]] = field(default_factory=dict)
+    """Per storage device the places of charges that something may still come out of, ascending."""
+    retirements: MutableMapping[int, "Retirement"] = field(default_factory=dict)
     """Per bundle its holder retired, claimed or not."""
-    reservations: dict[int, tuple[bytes, int]] = field(default_factory=dict)
+    reservations: MutableMapping[int, tuple[bytes, int]] = field(default_factory=dict)
     """Per bundle: for whom, until when."""
-    stored: dict[int, Origin] = field(default_factory=dict)
+    stored: MutableMapping[int, Origin] = field(default_factory=dict)
     """Per bundle put into a charge: that charge's interval (R24)."""
-    exports: dict[bytes, int | None] = field(default_factory=dict)
+    exports: MutableMapping[bytes, int | None] = field(default_factory=dict)
     """Per message the bundle it exported; None once that is back (R26)."""
+
+    def plant_of(self, device: Device) -> Device:
+        """The device as it is now: its last meter's entry has owner, debt and charges (R12)."""
+        while device.successor is not None:
+            device = self.devices[device.successor]
+        return device
 
     def is_free(self, kind: str, origin: Origin) -> bool:
         """Whether no interval of this meter taken before overlaps this one (R3)."""
@@ -113,6 +176,18 @@ class State:
         at = bisect_left(spans, origin)
         around = spans[max(at - 1, 0) : at + 1]
         return not any(taken.overlaps(origin.start, origin.end) for taken in around)
+
+    def is_border_free(self, zones: tuple[str, str], interval: Interval) -> bool:
+        """Whether no rule from one zone to the other overlaps this interval (R21)."""
+        spans = self.border_spans.get(zones, [])
+        at = bisect_left(spans, interval)
+        around = spans[max(at - 1, 0) : at + 1]
+        return all(taken.end <= interval.start or interval.end <= taken.start for taken in around)
+
+    def publish(self, zones: tuple[str, str], interval: Interval, capacity_wh: int) -> None:
+        """Enter a border's rule, of which nothing is used yet (R21)."""
+        insort(self.border_spans.setdefault(zones, []), interval)
+        self.borders[*zones, interval.start, interval.duration] = capacity_wh, 0
 
     def occupy(self, kind: str, origin: Origin) -> None:
         """Take an interval for good."""
@@ -179,6 +254,8 @@ class Retirement:
     consumption: Origin | None
     border: tuple[str, str, int, int] | None
     """The border rule it used up a part of, if it crossed one."""
+    by: int
+    """Number of the entry that retired it."""
 
 
 def _with(bundle: Bundle, holder: bytes, status: Status, by: int) -> Bundle:
@@ -202,8 +279,12 @@ def require_conserved(state: State, origin: Origin) -> None:
         at = bundle.end
         withdrawn += bundle.wh if bundle.status is Status.WITHDRAWN else 0
     require("issued = the sum of all bundles", at == issuance.issued_wh, origin=origin, found=at)
-    found = issuance.retired_wh + issuance.free_wh
-    require("never more issued than metered", found <= issuance.metered_wh, origin=origin)
+    found = issuance.found_wh
+    green = found + issuance.own_wh
+    require("never more issued than metered", green <= issuance.metered_wh, origin=origin)
+    drawn = sum(link.wh for link in issuance.links)
+    stores = state.devices[origin.meter].storage_permille > 0
+    require("a discharge is what it drew", not stores or drawn == green, origin=origin)
     out = issuance.issued_wh - withdrawn
     covered = out + issuance.withheld_wh <= found + issuance.owed_wh
     require("never more out than found and owed, less withheld", covered, origin=origin)

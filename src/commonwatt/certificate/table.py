@@ -19,8 +19,9 @@ import msgspec
 from commonwatt.certificate.actions import Issue
 from commonwatt.certificate.bundle import Origin
 from commonwatt.certificate.context import Context
-from commonwatt.certificate.devices import ISSUED
+from commonwatt.certificate.devices import VOUCHER_MAX, is_voucher
 from commonwatt.certificate.refusal import ActionRefused, refuse_unless
+from commonwatt.certificate.state import ISSUED
 from commonwatt.errors import CommonwattError
 from commonwatt.meter.acceptance import within_capacity
 from commonwatt.quantity import MWH_PER_WH, BadInterval, parse_time
@@ -28,7 +29,6 @@ from commonwatt.quantity import MWH_PER_WH, BadInterval, parse_time
 READING_FORMAT = "commonwatt-vouched-reading/1"
 POINT, START, DURATION = "metering_point", "start", "duration_s"
 IN_WH, IN_KWH = "quantity_wh", "quantity_kwh"
-VOUCHER_MAX = 100
 LINES_MAX = 1_000_000
 PROBLEMS_MAX = 100
 """No more are told at once."""
@@ -130,9 +130,10 @@ def read_table(
     Raises:
         ActionRefused: nobody is named who vouches.
     """
-    named = voucher.isprintable() and len(voucher.strip()) > 0 and len(voucher) <= VOUCHER_MAX
     refuse_unless(
-        named, "R4", f"name who vouches for the table in 1 to {VOUCHER_MAX} printable characters"
+        is_voucher(voucher),
+        "R4",
+        f"name who vouches for the table in 1 to {VOUCHER_MAX} printable characters",
     )
     reader = _Reader(points, voucher, duration, context)
     with suppress(_Stop):
@@ -263,6 +264,10 @@ class _Reader:
             device = context.device(reading.meter)
             generates = not device.storage_permille
             refuse_unless(generates, "R25", "storage generates nothing: enter a discharge")
+            refuse_unless(not device.key, "R4", "this meter signs: its own records count")
+            refuse_unless(
+                device.voucher == self.voucher, "R4", f"{device.voucher} vouches for this meter"
+            )
             column = START
             context.require_in_service(device, origin)
             free = context.state.is_free(ISSUED, origin)

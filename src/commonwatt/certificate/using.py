@@ -19,16 +19,20 @@ from commonwatt.certificate.actions import (
 )
 from commonwatt.certificate.bundle import Bundle, Origin, Status
 from commonwatt.certificate.context import (
+    WH_MAX,
     Context,
     account_of,
     digest_of,
+    interval_of,
     meter_of,
     require_reason,
     same_hour,
+    zone_of,
 )
-from commonwatt.certificate.devices import CHARGED, CONSUMED, settle
+from commonwatt.certificate.devices import VOUCHER_MAX, is_voucher
+from commonwatt.certificate.issuing import settle
 from commonwatt.certificate.refusal import ActionRefused, refuse_unless
-from commonwatt.certificate.state import Consumption, Retirement
+from commonwatt.certificate.state import CHARGED, CONSUMED, Consumption, Retirement
 
 PURPOSE_MAX = 200
 RESERVATION_MAX_S = 366 * 86_400
@@ -99,7 +103,9 @@ def retire(context: Context, action: Retire) -> tuple[Bundle, ...]:
         consumption = Origin(meter_of(action.meter), action.start, action.duration)
         border = _match(context, bundle.origin, consumption, beneficiary, action.wh)
     part = context.state.cut(bundle, action.wh, context.number)
-    context.state.retirements[part.number] = Retirement(beneficiary, purpose, consumption, border)
+    context.state.retirements[part.number] = Retirement(
+        beneficiary, purpose, consumption, border, context.number
+    )
     return (context.state.turn(part, Status.RETIRED, context.number),)
 
 
@@ -146,16 +152,28 @@ def claim(context: Context, action: Claim) -> tuple[Bundle, ...]:
 
 
 def consume(context: Context, action: Consume) -> None:
-    """R19: what a meter consumed in an interval, known once."""
+    """R19: what a meter consumed in an interval, known once; the community covered a part of it."""
     context.require_issuer()
     origin = context.interval(action.meter, action.start, action.duration)
     refuse_unless(context.state.is_free(CONSUMED, origin), "R19", "this consumption is known")
     stored = not context.state.is_free(CHARGED, origin)
     refuse_unless(not stored, "R24", "this was put into storage, not consumed")
-    refuse_unless(action.wh > 0, "R7", f"a consumption of {action.wh} Wh")
-    owner = account_of(action.owner)
+    refuse_unless(0 < action.wh <= WH_MAX, "R7", f"a consumption of {action.wh} Wh")
+    covered, voucher = action.covered_wh, action.voucher
+    refuse_unless(0 <= covered <= action.wh, "R19", f"{covered} Wh covered of {action.wh} Wh")
+    named = not voucher or is_voucher(voucher)
+    refuse_unless(named, "R4", f"name who vouches in {VOUCHER_MAX} characters, or nobody")
+    owner, zone = account_of(action.owner), zone_of(action.zone)
     context.state.occupy(CONSUMED, origin)
-    context.state.consumptions[origin] = Consumption(origin, owner, action.zone, action.wh)
+    context.state.consumptions[origin] = Consumption(
+        origin,
+        owner,
+        zone,
+        action.wh,
+        matched_wh=covered,
+        covered_wh=covered,
+        voucher=voucher,
+    )
 
 
 def revoke(context: Context, action: Revoke) -> None:
@@ -172,11 +190,13 @@ def revoke(context: Context, action: Revoke) -> None:
 def border(context: Context, action: Border) -> None:
     """R21: a published rule, with a capacity, for one interval; before anything uses it."""
     context.require_issuer()
-    key = (action.from_zone, action.to_zone, action.start, action.duration)
-    refuse_unless(action.from_zone != action.to_zone, "R21", "a border lies between two zones")
-    refuse_unless(key not in context.state.borders, "R21", "this border rule is published already")
-    refuse_unless(action.wh >= 0, "R21", f"a capacity of {action.wh} Wh")
-    context.state.borders[key] = action.wh, 0
+    zones = zone_of(action.from_zone), zone_of(action.to_zone)
+    refuse_unless(zones[0] != zones[1], "R21", "a border lies between two zones")
+    interval = interval_of(action.start, action.duration)
+    free = context.state.is_border_free(zones, interval)
+    refuse_unless(free, "R21", "a rule for this border and time is published already")
+    refuse_unless(0 <= action.wh <= WH_MAX, "R21", f"a capacity of {action.wh} Wh")
+    context.state.publish(zones, interval, action.wh)
 
 
 def withdraw(context: Context, action: Withdraw) -> tuple[Bundle, ...]:

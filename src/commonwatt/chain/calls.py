@@ -26,10 +26,8 @@ class Addresses:
     settlement: bytes
     certificate: bytes
     token: bytes
-    exchange: bytes | None = None
-    """None where certificates are not sold for tokens."""
-    book: bytes | None = None
-    """None where all certificates are tokens."""
+    exchange: bytes
+    book: bytes
 
 
 class Calls:
@@ -46,7 +44,7 @@ class Calls:
         self.chain_id = connection.chain_id
         for name in CONTRACT_OF:
             address = getattr(addresses, name)
-            if address is not None and not connection.code(text_of(address)):
+            if not connection.code(text_of(address)):
                 msg = (
                     f"{name}: no contract at {text_of(address)} on chain {self.chain_id}; "
                     "is this the right chain?"
@@ -71,10 +69,7 @@ class Calls:
         return self.connection.send_many(sender, messages)
 
     def _at(self, where: str) -> str:
-        address: bytes | None = getattr(self.addresses, where)
-        if address is None:
-            raise ChainError(f"{where}: not among this community's contracts; name its address")
-        return text_of(address)
+        return text_of(getattr(self.addresses, where))
 
 
 def halves(signature: bytes) -> tuple[int, int]:

@@ -72,6 +72,10 @@ class _Reading:
             settlement=at.settlement,
             certificate=at.certificate,
             token=at.token,
+            exchange=at.exchange if ledger.sells_certificates() else b"",
+            book=at.book if ledger.keeps_book() else b"",
+            issuer=ledger.issuer(),
+            lifetime_s=ledger.lifetime_s(),
             roll=ledger.roll(),
             accounts=tuple(self._accounts),
             meters=tuple(self._meters),
@@ -100,9 +104,8 @@ class _Reading:
             "Settlement": (at.settlement, {"Moved": self._flow, "Closed": self._closed}),
             "Certificate": (at.certificate, self._units.readers()),
             "Euro": (at.token, {"Transfer": self._transfer}),
+            "Book": (at.book, {"Posted": self._units.read_post}),
         }
-        if at.book is not None:
-            places["Book"] = (at.book, {"Posted": self._units.read_post})
         return {
             (place, contract(name).topics[event]): read
             for name, (place, events) in places.items()

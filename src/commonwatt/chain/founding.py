@@ -5,7 +5,7 @@ count of transactions less the count it started from, so nothing is ever sent tw
 addresses follow from the account and its count, so meters can sign for the ledger before it exists.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from commonwatt.audit.facts import RegisteredMeter
@@ -68,8 +68,16 @@ class Founding:
         accounts: Sequence[bytes],
         meters: Sequence[RegisteredMeter],
         deposits: Sequence[Deposit],
+        kept: Mapping[bytes, int],
     ) -> list[Message]:
-        """All transactions, in order."""
+        """All transactions, in order.
+
+        Args:
+            accounts: of the members.
+            meters: to register.
+            deposits: first ones.
+            kept: meters whose certificates are kept in the book, and from which start.
+        """
         at = self.addresses
         own = self.account.address_bytes
         name = ("Euro" if self.currency.code == "EUR" else self.currency.code, self.currency.code)
@@ -95,6 +103,10 @@ class Founding:
             messages.append(
                 _call("Registry", at.registry, "register_meters", at.settlement, entries)
             )
+        messages += [
+            _call("Certificate", at.certificate, "keep", int.from_bytes(meter), start)
+            for meter, start in kept.items()
+        ]
         total = sum(deposit.amount for deposit in deposits)
         messages.append(_call("Euro", at.token, "mint", own, total))
         messages.append(_call("Euro", at.token, "approve", at.settlement, total))

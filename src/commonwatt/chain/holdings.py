@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from commonwatt.chain.abi import contract
-from commonwatt.chain.calls import Calls, address_of, halves
+from commonwatt.chain.calls import CONTRACT_OF, Calls, address_of, halves
 from commonwatt.chain.connection import Account, Receipt
-from commonwatt.chain.errors import ChainError
+from commonwatt.chain.errors import CallReverted, ChainError
 from commonwatt.chain.production import Production, Purpose, TokenId
 
 _TEXT_BYTES_MAX = 96
@@ -319,6 +319,37 @@ class Holdings(Calls):
     def book_head(self) -> tuple[int, bytes]:
         """Entries of the book and the hash of the last, as posted; (0, zeros) before the first."""
         return int(self._ask("book", "count")[0]), bytes(self._ask("book", "head")[0])
+
+    def sells_certificates(self) -> bool:
+        """Whether the exchange is one of these certificates, for this token."""
+        own = self.addresses
+        return self._is("exchange", certificate=own.certificate, token=own.token)
+
+    def keeps_book(self) -> bool:
+        """Whether the book is this registry's."""
+        return self._is("book", registry=self.addresses.registry)
+
+    def _is(self, where: str, **expected: bytes) -> bool:
+        """Whether a contract answers with these addresses."""
+        at, known = self._at(where), contract(CONTRACT_OF[where])
+        try:
+            return all(
+                self.connection.call(at, known.data(function))[-len(own) :] == own
+                for function, own in expected.items()
+            )
+        except CallReverted:
+            return False
+
+    def lifetime_s(self) -> int:
+        """Seconds from the end of its interval after which a unit has expired (R22).
+
+        0: never, or there is no certificate contract at the address.
+        """
+        try:
+            lifetime = int(self._ask("certificate", "lifetime")[0])
+        except CallReverted:
+            return 0
+        return 0 if lifetime >= 2**64 - 1 else lifetime
 
     def uri(self, token: TokenId) -> str:
         """The metadata of a certificate, as wallets ask for it."""

@@ -104,34 +104,36 @@ class UnitEvents:
         if sender == _NOBODY:
             if number in self._issuing:
                 self._issuing.remove(number)
-                self._note(Act.ISSUED, number, wh, taker=receiver)
+                self._note(log, Act.ISSUED, number, wh, taker=receiver)
         elif receiver != _NOBODY:
-            self._note(Act.MOVED, number, wh, giver=sender, taker=receiver)
+            self._note(log, Act.MOVED, number, wh, giver=sender, taker=receiver)
 
     def _retirement(self, log: Log) -> None:
         number, wh = word(log.data, 0), word(log.data, 1)
         holder = address_in(log.topics[2])
-        self._note(Act.RETIRED, number, wh, giver=holder, words=_bytes_at(log.data, 2))
+        self._note(log, Act.RETIRED, number, wh, giver=holder, words=_bytes_at(log.data, 2))
 
     def _withdrawal(self, log: Log) -> None:
         holder, number = address_in(log.topics[1]), int.from_bytes(log.topics[2])
         reason = _bytes_at(log.data, 1)
-        self._note(Act.WITHDRAWN, number, word(log.data, 0), giver=holder, words=reason)
+        self._note(log, Act.WITHDRAWN, number, word(log.data, 0), giver=holder, words=reason)
 
     def _reinstatement(self, log: Log) -> None:
         holder, number = address_in(log.topics[1]), int.from_bytes(log.topics[2])
         reason = _bytes_at(log.data, 1)
-        self._note(Act.REINSTATED, number, word(log.data, 0), taker=holder, words=reason)
+        self._note(log, Act.REINSTATED, number, word(log.data, 0), taker=holder, words=reason)
 
     def _export(self, log: Log) -> None:
         holder, destination, message = address_in(log.topics[1]), log.topics[2], log.topics[3]
         number, wh = word(log.data, 0), word(log.data, 1)
-        self._note(Act.EXPORTED, number, wh, giver=holder, words=message, destination=destination)
+        self._note(
+            log, Act.EXPORTED, number, wh, giver=holder, words=message, destination=destination
+        )
 
     def _return(self, log: Log) -> None:
         holder, message = address_in(log.topics[1]), log.topics[2]
         number, wh = word(log.data, 0), word(log.data, 1)
-        self._note(Act.RESTORED, number, wh, taker=holder, words=message)
+        self._note(log, Act.RESTORED, number, wh, taker=holder, words=message)
 
     def _escrow(self, log: Log) -> None:
         agent, holder, escrow = (address_in(topic) for topic in log.topics[1:])
@@ -157,6 +159,7 @@ class UnitEvents:
 
     def _note(
         self,
+        log: Log,
         act: Act,
         number: int,
         wh: int,
@@ -168,7 +171,8 @@ class UnitEvents:
     ) -> None:
         token = TokenId.of(number)
         if token.meter in self._known:
-            self.movements.append(Movement(act, *token, wh, giver, taker, words, destination))
+            at = log.tx_hash, log.block_number
+            self.movements.append(Movement(act, *token, wh, giver, taker, words, destination, *at))
 
 
 def address_in(topic: bytes) -> bytes:

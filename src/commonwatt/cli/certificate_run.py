@@ -1,19 +1,15 @@
 """What the certificate commands share: the run's chain, what was typed, and who signs."""
 
 import re
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-
-import msgspec
 
 from commonwatt.audit.difference import Difference
 from commonwatt.audit.published import read_community
-from commonwatt.chain.abi import contract
-from commonwatt.chain.account import Account, checksum, created_address
-from commonwatt.chain.errors import CallReverted
+from commonwatt.chain.account import Account, checksum
 from commonwatt.chain.ledger import Ledger
 from commonwatt.chain.production import TokenId
 from commonwatt.errors import InputError
@@ -21,15 +17,9 @@ from commonwatt.node.errors import FolderUnusable
 from commonwatt.node.folder import FolderFiles
 from commonwatt.node.plan import PLAN_FILE, load_plan
 from commonwatt.node.wiring import demonstration_account, opened_ledger, read_key
-from commonwatt.quantity import TIME_MAX, parse_time, time_text
+from commonwatt.quantity import TIME_MAX, parse_time
 from commonwatt.statement.community import Community
 
-EXCHANGE_STEP = 4
-"""The exchange is the fifth contract of a founding, the token the first."""
-FOUNDINGS_MAX = 20_000
-"""Transactions of an issuer among which the founding is looked for."""
-SHORT_DIGITS = 8
-"""Of a meter's 40 hex digits, as people read it."""
 PREFIX_DIGITS_MIN = 4
 ID_MAX = 2**256
 WH_MAX = 2**37 - 1
@@ -41,15 +31,15 @@ class CertificateInputUnusable(InputError):
 
 
 class CertificateUnknown(InputError):
-    """No such certificate, meter or offer on this chain."""
+    """No such certificate, meter or offer on this chain, or no such bundle in its book."""
+
+
+class CertificateRefused(InputError):
+    """A contract or the book refused, in its own words."""
 
 
 class SignerUnusable(InputError):
     """Nobody, or several, to sign a transaction."""
-
-
-class ExchangeUnknown(InputError):
-    """The community's exchange cannot be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +48,6 @@ class Where:
 
     folder: Path
     url: str | None
-    exchange: str | None = None
-    """Its address, if it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +56,21 @@ class Who:
 
     key: Path | None
     member: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetireOptions:
+    """For whom and for what units are retired, as it was typed."""
+
+    beneficiary: str
+    purpose: str
+    period_from: str | None = None
+    period_until: str | None = None
+    meter: str | None = None
+    """Of the consumption; bundles only."""
+    country: str | None = None
+    """Tokens only, and so is the next."""
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,49 +109,7 @@ def opened_run(where: Where) -> Iterator[Run]:
     # A demonstration's days are long past: its chain's time stays where its last block left it.
     clock = (lambda: 0) if (where.folder / PLAN_FILE).is_file() else None
     with opened_ledger(where.folder, where.url, community.chain, clock) as found:
-        at = replace(found.addresses, exchange=_exchange_of(found, where.exchange))
-        yield Run(where, community, Ledger(found.connection, at))
-
-
-def require_exchange(run: Run) -> bytes:
-    """The exchange's address; raises `ExchangeUnknown` where it is not known."""
-    if run.ledger.addresses.exchange is None:
-        raise ExchangeUnknown(
-            f"{run.where.folder}: the exchange is not where a founding makes it; name it with "
-            "--exchange ADDRESS"
-        )
-    return run.ledger.addresses.exchange
-
-
-def _exchange_of(ledger: Ledger, named: str | None) -> bytes | None:
-    """The exchange that was named, or the one made together with the token."""
-    if named is not None:
-        address = address_from(named, "--exchange")
-        if not _is_exchange(ledger, address):
-            raise ExchangeUnknown(
-                f"--exchange {named}: does not sell these certificates for this token"
-            )
-        return address
-    issuer, token = ledger.issuer(), ledger.addresses.token
-    count = ledger.connection.request("eth_getTransactionCount", "0x" + issuer.hex(), "latest")
-    for first in range(min(int(count, 16), FOUNDINGS_MAX)):
-        if created_address(issuer, first) == token:
-            address = created_address(issuer, first + EXCHANGE_STEP)
-            return address if _is_exchange(ledger, address) else None
-    return None
-
-
-def _is_exchange(ledger: Ledger, address: bytes) -> bool:
-    at, known = "0x" + address.hex(), contract("Exchange")
-    if not ledger.connection.code(at):
-        return False
-    sells = (("certificate", ledger.addresses.certificate), ("token", ledger.addresses.token))
-    try:
-        return all(
-            ledger.connection.call(at, known.data(name))[-len(own) :] == own for name, own in sells
-        )
-    except CallReverted:
-        return False
+        yield Run(where, community, found)
 
 
 # What was typed
@@ -177,6 +138,26 @@ def whole_from(number: int, name: str, most: int = WH_MAX) -> int:
     return number
 
 
+def day_from(text: str, name: str) -> date:
+    """A calendar day, as 2016-06-21."""
+    day: date | None = None
+    with suppress(ValueError):
+        day = date.fromisoformat(text)
+    if day is None or day.isoformat() != text:
+        raise CertificateInputUnusable(f"{name} {text!r:.40}: not a day; write 2016-06-21")
+    return day
+
+
+def days_from(first: str, until: str) -> tuple[date, date]:
+    """Days from one to before another; raises `CertificateInputUnusable` where there are none."""
+    days = day_from(first, "--from"), day_from(until, "--until")
+    if days[1] <= days[0]:
+        raise CertificateInputUnusable(
+            f"--until {until}: not after --from {first}; name the first day that does not count"
+        )
+    return days
+
+
 def token_from(run: Run, text: str) -> TokenId:
     """A certificate by its id or METER@START; raises `CertificateUnknown` unless it was issued."""
     if "@" in text:
@@ -198,8 +179,8 @@ def _number_from(text: str) -> int:
     digits = text[2:] if base == 16 else text  # noqa: PLR2004
     if not re.fullmatch(r"[0-9a-fA-F]{1,64}" if base == 16 else r"[0-9]{1,78}", digits):  # noqa: PLR2004
         raise CertificateInputUnusable(
-            f"{text!r:.90}: not a certificate; write its id, or METER@START as "
-            "c0ffee00@2016-06-21T10:00:00Z"
+            f"{text!r:.90}: not a certificate; write a token's id, METER@START as "
+            "c0ffee00@2016-06-21T10:00:00Z, or a bundle of the book as b17"
         )
     number = int(digits, base)
     if number >= ID_MAX:
@@ -245,27 +226,3 @@ def signer_of(run: Run, who: Who) -> Account:
     if account.address_bytes != accounts[member]:
         raise SignerUnusable(f"--member {member}: its key is its own; sign with --key FILE")
     return account
-
-
-# What is printed
-
-
-def short(token: TokenId) -> str:
-    """A certificate as people read it; can be typed, too."""
-    when = time_text(token.start) if token.start < TIME_MAX else str(token.start)
-    return f"{token.meter.hex()[:SHORT_DIGITS]}@{when}"
-
-
-def id_text(token: TokenId) -> str:
-    """A certificate's id as JSON has it."""
-    return f"0x{token.number:064x}"
-
-
-def printable(text: str) -> str:
-    """A text that somebody else wrote, without anything that a terminal would obey."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def print_json(answer: Mapping[str, object]) -> None:
-    """One JSON object on one line."""
-    sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")

@@ -185,8 +185,12 @@ def summary_of(plan: Plan, outcome: Outcome) -> dict[str, object]:
         "local_wh": tally.local_wh,
         "certificates_issued_wh": sum(interval.issued_wh for interval in tally.intervals),
         "certificates_retired_wh": sum(interval.retired_wh for interval in tally.intervals),
+        "certificates_stored_wh": sum(interval.stored_wh for interval in tally.intervals),
         "certificates_free_wh": sum(interval.free_wh for interval in tally.intervals),
         "certificates_claimed_wh": outcome.claimed.wh,
+        "book_entries": outcome.booked.entries,
+        "book_posted": outcome.booked.posted,
+        "book_head": outcome.booked.head.hex(),
         "currency": currency.code,
         "paid_total": currency.amount_text(outcome.paid_total),
         "bills_total": currency.amount_text(bill_with),
@@ -228,7 +232,10 @@ def _print(summary: dict[str, object], outcome: Outcome, folder: Path) -> None:
         "among neighbours": f"{kwh['local_wh']}, by {summary['rule']}",
         "certificates": f"{kwh['certificates_issued_wh']} issued = "
         f"{kwh['certificates_retired_wh']} retired for neighbours + "
-        f"{kwh['certificates_free_wh']} free ({kwh['certificates_claimed_wh']} now tokens)",
+        f"{kwh['certificates_stored_wh']} put into batteries + "
+        f"{kwh['certificates_free_wh']} free",
+        "kept where": f"{kwh['certificates_claimed_wh']} as tokens on the chain, the rest in the "
+        f"book: {summary['book_entries']:,} entries, {summary['book_posted']:,} anchored",
         "bills": f"{money(bill_with)} in all, {money(saved)} less than without the community",
         "paid": f"{money(outcome.paid_total)} moved; 99 of 100 intervals within "
         f"{summary['close_seconds_p99']} s, {outcome.community.grace_s} s after they ended",

@@ -29,6 +29,8 @@ app.command(meter)
 market_app = App(name="market", help="Auctions, shares and prices, without meters or a chain.")
 app.command(market_app)
 app.command(certificate_app)
+chain_app = App(name="chain", help="The embedded chain of a run, for wallets and other programs.")
+app.command(chain_app)
 
 
 @app.command
@@ -74,6 +76,7 @@ def audit(
     folder: Path,
     /,
     *,
+    certificates: Annotated[bool, Parameter(negative="")] = False,
     chain: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -83,13 +86,15 @@ def audit(
 
     Args:
         folder: The directory of a run, with public, members and audit in it.
+        certificates: Do every entry of the book of certificates again, too, and print all units,
+            retirements and hourly scores by account.
         chain: JSON-RPC URL of the community's chain; the embedded one in the directory unless
             given.
         json: Print one JSON object.
     """
     from commonwatt.cli.audit import run_audit  # noqa: PLC0415 - heavy
 
-    return run_audit(folder, chain, as_json=json)
+    return run_audit(folder, chain, certificates=certificates, as_json=json)
 
 
 @app.command
@@ -135,6 +140,24 @@ def anchor(folder: Path, /, *, at: str, chain: str | None = None) -> int:
     from commonwatt.cli.audit import run_anchor  # noqa: PLC0415 - heavy
 
     return run_anchor(folder, at, chain)
+
+
+@chain_app.command
+def serve(
+    folder: Path, /, *, port: int = 8545, host: str = "127.0.0.1", origin: str | None = None
+) -> int:
+    """Answer JSON-RPC over HTTP from a run's embedded chain, until Ctrl-C or SIGTERM.
+
+    Args:
+        folder: The directory of a run.
+        port: Where to listen; 0: any port that is free.
+        host: At which address or name of this machine.
+        origin: Let web pages of this origin ask, too, as https://example.org; none may unless
+            given.
+    """
+    from commonwatt.cli.chain import run_serve  # noqa: PLC0415 - heavy
+
+    return run_serve(folder, host, port, origin)
 
 
 @meter.command

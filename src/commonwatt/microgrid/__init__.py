@@ -7,7 +7,7 @@ its meters count. All energy is integer milliwatt-hours per interval.
 >>> from commonwatt.microgrid import flows_of, load_scenario
 >>> village = load_scenario("village")
 >>> farm = village.homes[0]
->>> flows = flows_of(farm, village.interval_s)
+>>> flows = flows_of(village, farm)
 >>> farm.name, int(flows.export_mwh.sum()) // 1_000_000  # kWh on 2016-06-21
 ('Farm 01', 355)
 """

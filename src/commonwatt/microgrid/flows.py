@@ -1,18 +1,25 @@
 """What each meter of a home counts: the battery's rule, and the law that no energy is lost.
 
-The rule of the demo is the one most home batteries follow: store what the roof gives beyond what
-the home uses, and give it back as soon as the home uses more than the roof gives. A battery
-never charges from the grid and never discharges into it.
+A battery stores what the roof gives beyond what the home uses, and gives it back as soon as the
+home uses more than the roof gives, as most home batteries do. In the evening, when a street needs
+most and its roofs give nothing, it takes nothing in, and gives the street what it holds beyond a
+reserve for its own night, spread evenly. It never charges from the grid.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commonwatt.errors import require
-from commonwatt.microgrid.neighbourhood import PERMILLE, Battery, Home
-from commonwatt.quantity import MWH_PER_WH, SECONDS_PER_HOUR
+from commonwatt.microgrid.neighbourhood import PERMILLE, Battery, Home, Neighbourhood
+from commonwatt.quantity import MWH_PER_WH, SECONDS_PER_DAY, SECONDS_PER_HOUR
+
+EVENING_S = (18 * SECONDS_PER_HOUR, 22 * SECONDS_PER_HOUR)
+"""Seconds of the local day in which batteries give to the street: the hours of most use."""
+RESERVE_PERMILLE = 500
+"""So much of its capacity a battery keeps for its own home's night."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,12 @@ class Flows:
     """What became heat in the battery; counted in full while charging."""
 
 
-def flows_of(home: Home, interval_s: int) -> Flows:
+def flows_of(neighbourhood: Neighbourhood, home: Home) -> Flows:
     """What the meters of a home count; its battery starts empty.
 
     Args:
-        home: the home, with `n` intervals of load and PV.
-        interval_s: length of one interval in seconds.
+        neighbourhood: where and when the home is.
+        home: one of its homes, with `n` intervals of load and PV.
 
     Returns:
         Arrays of length `n`.
@@ -56,7 +63,7 @@ def flows_of(home: Home, interval_s: int) -> Flows:
     load = home.load_mwh
     pv = home.pv_mwh if home.pv_mwh is not None else np.zeros_like(load)
     surplus = pv - load
-    charge, discharge, stored = _battery_run(home.battery, surplus, interval_s)
+    charge, discharge, stored = _battery_run(neighbourhood, home, surplus)
     net = surplus - charge + discharge
     loss = charge - discharge - np.diff(stored, prepend=0)
     flows = Flows(
@@ -73,30 +80,79 @@ def flows_of(home: Home, interval_s: int) -> Flows:
 
 
 def _battery_run(
-    battery: Battery | None, surplus: NDArray[np.int64], interval_s: int
+    neighbourhood: Neighbourhood, home: Home, surplus: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Charge, discharge and stored energy per interval, given PV minus load per interval."""
     charge, discharge, stored = (np.zeros_like(surplus) for _ in range(3))
-    if battery is None:
+    if home.battery is None:
         return charge, discharge, stored
-    capacity = battery.capacity_wh * MWH_PER_WH
-    charge_max = _energy_mwh(battery.charge_w, interval_s)
-    discharge_max = _energy_mwh(battery.discharge_w, interval_s)
-    efficiency = battery.efficiency_permille
+    battery = _Limits.of(home.battery, home.connection_w, neighbourhood.interval_s)
     held = 0
-    for index, spare in enumerate(surplus.tolist()):
-        if spare > 0:
-            # The most that may go in: what is left of it after the loss still fits.
-            fits = (capacity - held) * PERMILLE // efficiency
-            taken = min(spare, charge_max, fits)
-            held += taken * efficiency // PERMILLE
+    for index, (spare, left) in enumerate(
+        zip(surplus.tolist(), evening_left(neighbourhood), strict=True)
+    ):
+        if spare > 0 and not left:
+            taken, kept = battery.takes(spare, held)
+            held += kept
             charge[index] = taken
-        elif spare < 0:
-            given = min(-spare, discharge_max, held)
+        else:
+            given = battery.gives(spare, held, left)
             held -= given
             discharge[index] = given
         stored[index] = held
     return charge, discharge, stored
+
+
+def evening_left(neighbourhood: Neighbourhood) -> Sequence[int]:
+    """Per interval how many of its evening are left, itself included; 0 outside of evenings."""
+    first, end = EVENING_S
+    step = neighbourhood.interval_s
+    left = []
+    for index in range(neighbourhood.intervals):
+        local = neighbourhood.start + index * step + neighbourhood.utc_offset_s
+        clock = local % SECONDS_PER_DAY
+        left.append(-(-(end - clock) // step) if first <= clock < end else 0)
+    return left
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a battery can do within one interval, in milliwatt-hours."""
+
+    capacity: int
+    charge: int
+    discharge: int
+    reserve: int
+    efficiency: int
+    connection: int
+    """The most that the home may give the street."""
+
+    @classmethod
+    def of(cls, battery: Battery, connection_w: int, interval_s: int) -> "_Limits":
+        capacity = battery.capacity_wh * MWH_PER_WH
+        return cls(
+            capacity=capacity,
+            charge=_energy_mwh(battery.charge_w, interval_s),
+            discharge=_energy_mwh(battery.discharge_w, interval_s),
+            reserve=capacity * RESERVE_PERMILLE // PERMILLE,
+            efficiency=battery.efficiency_permille,
+            connection=_energy_mwh(connection_w, interval_s),
+        )
+
+    def takes(self, spare: int, held: int) -> tuple[int, int]:
+        """What goes in of what the roof has to spare, and what is left of it after the loss."""
+        fits = (self.capacity - held) * PERMILLE // self.efficiency
+        taken = min(spare, self.charge, fits)
+        return taken, taken * self.efficiency // PERMILLE
+
+    def gives(self, spare: int, held: int, evening: int) -> int:
+        """What comes out: the home's own need first, then the street's share of the evening."""
+        own = min(max(-spare, 0), self.discharge, held)
+        if not evening:
+            return own
+        share = max(held - own - self.reserve, 0) // evening
+        room = max(self.connection - max(spare, 0), 0)
+        return own + min(share, self.discharge - own, room)
 
 
 def _energy_mwh(power_w: int, interval_s: int) -> int:

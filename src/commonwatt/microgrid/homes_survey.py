@@ -21,13 +21,12 @@ from commonwatt.microgrid.homes_lines import (
     time_of,
 )
 from commonwatt.microgrid.neighbourhood import rounded_up
-from commonwatt.quantity import SECONDS_PER_HOUR, time_text
+from commonwatt.quantity import SECONDS_PER_DAY, SECONDS_PER_HOUR, time_text
 
 HOMES_MAX = 1_000
 TIMES_MAX = 600_000
 """Different interval starts in one file: a year of minutes."""
 INTERVAL_S_MIN, INTERVAL_S_MAX = 60, 3_600
-SECONDS_PER_DAY = 86_400
 
 OTHER_LENGTH_PERCENT = 10
 """A longer step that makes up this share of a home's steps is another length, not a gap."""

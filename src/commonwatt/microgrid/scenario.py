@@ -23,7 +23,7 @@ from commonwatt.microgrid.neighbourhood import (
     Neighbourhood,
     connection_rating,
 )
-from commonwatt.quantity import MWH_PER_WH, SECONDS_PER_HOUR
+from commonwatt.quantity import MWH_PER_WH, SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 SCENARIOS = ("village", "suburb", "town")
 """By size: 13, 39 and 53 participants."""
@@ -33,8 +33,6 @@ SOURCE = (
     "derived from SimBench 1.6.3 (www.simbench.net; University of Kassel, TU Dortmund,"
     " RWTH Aachen, Fraunhofer IEE), Open Database License 1.0"
 )
-
-SECONDS_PER_DAY = 86_400
 
 
 class _HomeData(TypedDict):

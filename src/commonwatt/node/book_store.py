@@ -2,12 +2,16 @@
 
 SQLite through SQLAlchemy Core. An action is acknowledged once its line is on the disk. Several
 processes may use one file: each does what the others did before it acts, in a transaction that
-only one has at a time, so of two that want the same units exactly one gets them.
+only one has at a time, so of two that want the same units exactly one gets them. Questions wait for
+nobody.
+
+A long log is not done again from its first line when the file is opened: a snapshot is kept now and
+then, believed only where the lines lead to the same head, and made anew where it is not. Whoever
+audits reads the lines.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,22 +28,22 @@ from sqlalchemy import (
     Select,
     String,
     Table,
-    create_engine,
-    event,
+    delete,
     select,
 )
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DatabaseError
 
 from commonwatt.certificate.bundle import Bundle, Origin, Status
 from commonwatt.certificate.context import Scheme
-from commonwatt.certificate.log import Log, SignedAction, SignerOf
+from commonwatt.certificate.log import NO_HEAD, Log, SignedAction, SignerOf, next_head
 from commonwatt.certificate.refusal import ActionRefused
+from commonwatt.certificate.snapshot import log_of, snapshot_of
 from commonwatt.node.errors import DatabaseUnusable
+from commonwatt.node.sqlite import SqliteFile
 
 PAGE_MAX = 1_000
-WAIT_MS = 30_000
-"""How long a process waits for another's transaction."""
+SNAPSHOT_ENTRIES = 10_000
+"""So many entries after the last snapshot, closing the book takes another."""
 
 _schema = MetaData()
 
@@ -64,6 +68,13 @@ _bundle = Table(
     Column("by", Integer, nullable=False),
     Column("parent", Integer),
 )
+_snapshot = Table(
+    "snapshot",
+    _schema,
+    Column("entries", Integer, primary_key=True),
+    Column("book", LargeBinary, nullable=False),
+)
+
 # A day's certificates and an account's are read as runs of neighbouring rows, page by page.
 Index("bundle_by_start", _bundle.c.start, _bundle.c.number)
 Index("bundle_by_holder", _bundle.c.holder, _bundle.c.number)
@@ -85,22 +96,45 @@ class BookStore:
             DatabaseUnusable: the file cannot be opened or read.
             LogBroken: its lines do not follow from each other.
         """
-        self._path = path
         self._identity, self._scheme, self._signer_of = identity, scheme, signer_of
         self._log = self._new_log()
-        self._engine = create_engine(f"sqlite:///{path}")
-        event.listen(self._engine, "connect", _make_durable)
-        event.listen(self._engine, "begin", _begin_alone)
-        with self._transaction() as connection:
+        self._kept = 0
+        """Entries in the last snapshot."""
+        self._file = SqliteFile(path)
+        with self._file.writing() as connection:
             _schema.create_all(connection)
+        with self._file.reading() as connection:
             self._follow(connection)
 
     def _new_log(self) -> Log:
         return Log(self._identity, self._scheme, self._signer_of)
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._engine.dispose()
+        """Let go of the file, with a snapshot of a book that has grown."""
+        if self._log.book.entries - self._kept >= SNAPSHOT_ENTRIES:
+            # Without it the book is whole, and only slower to open.
+            with suppress(DatabaseUnusable):
+                self.take_snapshot()
+        self._file.close()
+
+    def take_snapshot(self) -> None:
+        """Keep the book as this process knows it, so that it is opened sooner next time."""
+        entries, book = self._log.book.entries, snapshot_of(self._log)
+        with self._file.writing() as connection:
+            connection.execute(delete(_snapshot))
+            connection.execute(insert(_snapshot).values(entries=entries, book=book))
+        self._kept = entries
+
+    def _from_snapshot(self, connection: Connection) -> Log | None:
+        """The log as the snapshot says, if there is one that the lines lead to."""
+        row = connection.execute(select(_snapshot)).first()
+        if row is None:
+            return None
+        head, count = NO_HEAD, 0
+        for line in connection.scalars(_lines(0).where(_entry.c.number < row.entries)):
+            head, count = next_head(head, line), count + 1
+        found = log_of(row.book, self._identity, self._scheme, self._signer_of, head)
+        return found if found is not None and found.book.entries == count else None
 
     @property
     def log(self) -> Log:
@@ -128,7 +162,7 @@ class BookStore:
         """
         done = _Done()
         try:
-            with self._transaction() as connection:
+            with self._file.writing() as connection:
                 self._follow(connection)
                 answers = [self._do(signed, now, done) for signed in batch]
                 self._keep(connection, done)
@@ -168,19 +202,20 @@ class BookStore:
             )
 
     def _follow(self, connection: Connection) -> None:
-        """Do what other processes did since."""
-        query = select(_entry.c.line).where(_entry.c.number >= self._log.book.entries)
-        self._log.replay(connection.scalars(query.order_by(_entry.c.number)))
+        """Do what other processes did since; from the snapshot on, where nothing is known yet."""
+        if not self._log.book.entries:
+            self._log = self._from_snapshot(connection) or self._log
+            self._kept = self._log.book.entries
+        self._log.replay(connection.scalars(_lines(self._log.book.entries)))
 
     def lines(self, since: int = 0) -> Iterator[bytes]:
         """The log's lines from an entry on."""
-        query = select(_entry.c.line).where(_entry.c.number >= since).order_by(_entry.c.number)
-        with self._transaction() as connection:
-            yield from connection.scalars(query)
+        with self._file.reading() as connection:
+            yield from connection.scalars(_lines(since))
 
     def bundle(self, number: int) -> Bundle | None:
         """One bundle as it is now."""
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             row = connection.execute(select(_bundle).where(_bundle.c.number == number)).first()
         return None if row is None else _bundle_of(row)
 
@@ -208,17 +243,9 @@ class BookStore:
         return self._page(query.order_by(_bundle.c.number), limit)
 
     def _page(self, query: Select[Any], limit: int) -> list[Bundle]:
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             rows = connection.execute(query.limit(min(limit, PAGE_MAX)))
             return [_bundle_of(row) for row in rows]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except DatabaseError as error:
-            raise DatabaseUnusable(self._path, error.orig) from None
 
 
 @dataclass(slots=True)
@@ -228,6 +255,10 @@ class _Done:
     entries: list[dict[str, object]] = field(default_factory=list)
     changed: set[int] = field(default_factory=set)
     """Numbers of bundles."""
+
+
+def _lines(since: int) -> Select[bytes]:
+    return select(_entry.c.line).where(_entry.c.number >= since).order_by(_entry.c.number)
 
 
 def _row_of(bundle: Bundle) -> dict[str, object]:
@@ -257,17 +288,3 @@ def _bundle_of(row: Row[Any]) -> Bundle:
         by=row.by,
         parent=row.parent,
     )
-
-
-def _make_durable(connection: sqlite3.Connection, _record: object) -> None:
-    # SQLAlchemy's own begin would leave the write lock for later, when another may have it.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {WAIT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
-
-
-def _begin_alone(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -4,35 +4,29 @@ SQLite through SQLAlchemy Core. Each method is one transaction; when it returns,
 the disk. Money and energy are in the bytes of statements, never in columns of their own.
 """
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Float,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
-    create_engine,
     delete,
-    event,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy.exc import DatabaseError
 
 from commonwatt.meter.acceptance import Accepted, Reason, Refused
 from commonwatt.meter.record import SignedRecord
-from commonwatt.node.errors import DatabaseUnusable
+from commonwatt.node.sqlite import SqliteFile
 
 _schema = MetaData()
 
@@ -102,32 +96,22 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         """Open or create the file; raises `DatabaseUnusable` where that is impossible."""
-        self._path = path
-        self._engine = create_engine(f"sqlite:///{path}")
-        event.listen(self._engine, "connect", _make_durable)
-        with self._transaction() as connection:
+        self._file = SqliteFile(path)
+        with self._file.writing() as connection:
             _schema.create_all(connection)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except DatabaseError as error:
-            raise DatabaseUnusable(self._path, error.orig) from None
+        self._file.close()
 
     def note(self, key: str) -> bytes | None:
         """A remembered value."""
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             return connection.scalar(select(_note.c.value).where(_note.c.key == key))
 
     def take_note(self, key: str, value: bytes) -> None:
         """Remember a value under a key, once; a key keeps its first value."""
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             connection.execute(insert(_note).prefix_with("OR IGNORE").values(key=key, value=value))
 
     def acknowledge(
@@ -152,7 +136,7 @@ class Database:
             }
             for verdict in refused
         ]
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             if records:
                 connection.execute(insert(_record), records)
             if refusals:
@@ -165,21 +149,21 @@ class Database:
             .where(_record.c.time_end == time_end)
             .order_by(_record.c.meter)
         )
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             return [SignedRecord(*row) for row in connection.execute(query)]
 
     def time_ends(self, since: int) -> list[int]:
         """The ends, from `since` on, of intervals with acknowledged records."""
         ends = _record.c.time_end
         query = select(ends).where(ends >= since).distinct().order_by(ends)
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             return list(connection.scalars(query))
 
     def refusals(self, start: int) -> list[Refused]:
         """The records refused while the interval at `start` was open, in a fixed order."""
         columns = (_refused.c.record, _refused.c.signature, _refused.c.reason)
         query = select(*columns).where(_refused.c.start == start).order_by(*columns)
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             rows = connection.execute(query).all()
         return [Refused(SignedRecord(row[0], row[1]), Reason[row[2]]) for row in rows]
 
@@ -188,7 +172,7 @@ class Database:
         query = select(_record.c.record).where(
             _record.c.time_end == time_end, _record.c.meter == meter
         )
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             return connection.scalar(query) == record
 
     def state_statement(self, row: StatementRow, checkpoint: bytes | None) -> None:
@@ -196,7 +180,7 @@ class Database:
 
         One that was kept for the same interval and never paid is replaced.
         """
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             if checkpoint is not None:
                 connection.execute(
                     insert(_checkpoint)
@@ -216,7 +200,7 @@ class Database:
 
     def mark_paid(self, start: int, transaction: bytes, gas: int, seconds: float) -> None:
         """Remember that the chain closed an interval."""
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             connection.execute(
                 update(_statement)
                 .where(_statement.c.start == start)
@@ -226,27 +210,19 @@ class Database:
     def statements(self, since: int = 0) -> Sequence[StatementRow]:
         """All statements from an interval's start on, in order."""
         query = select(_statement).where(_statement.c.start >= since).order_by(_statement.c.start)
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             return [StatementRow(*row) for row in connection.execute(query)]
 
     def checkpoint(self) -> tuple[int, bytes] | None:
         """The last day's first interval and the state before it."""
         query = select(_checkpoint).order_by(_checkpoint.c.start.desc()).limit(1)
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             row = connection.execute(query).first()
         return None if row is None else (row[0], row[1])
 
     def counts(self) -> tuple[int, int]:
         """How many records are kept, and how many were refused."""
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             kept = connection.scalar(select(func.count()).select_from(_record)) or 0
             refused = connection.scalar(select(func.count()).select_from(_refused)) or 0
         return kept, refused
-
-
-def _make_durable(connection: sqlite3.Connection, _record: object) -> None:
-    cursor = connection.cursor()
-    # Acknowledged means on the disk, also after a power cut.
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()

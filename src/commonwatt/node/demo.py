@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from commonwatt.audit.certificates import BookAudit, audit_all
 from commonwatt.audit.facts import SUPPLIER_LANE, RegisteredMeter
-from commonwatt.audit.recompute import Audit, audit
-from commonwatt.chain.connection import Account
+from commonwatt.audit.recompute import Audit
+from commonwatt.chain.account import Account, signer_of
 from commonwatt.chain.founding import Deposit, Founding
 from commonwatt.chain.ledger import Ledger
 from commonwatt.meter.acceptance import Accepted, Duplicate
@@ -32,8 +33,10 @@ from commonwatt.node.plan import (
     advance_of,
     limits_of,
     neighbourhood_of,
+    storage_permille_of,
     supplier_advance_of,
 )
+from commonwatt.node.registrar import BOOK_FILE, Registrar, open_book
 from commonwatt.node.tally import Tally
 from commonwatt.node.treasury import LedgerTreasury
 from commonwatt.node.wiring import (
@@ -60,6 +63,8 @@ class Outcome:
     neighbourhood: Neighbourhood
     community: Community
     audit: Audit
+    booked: BookAudit
+    """What the book of certificates came to."""
     tally: Tally
     """Sums over all intervals, as the audit recomputed them."""
     claimed: Claimed
@@ -123,6 +128,14 @@ class Demonstration:
         community = self._community(chain, founding, fleet.registrations)
         ledger = self._found(chain, founding, community)
         secret = sha256(b"secret/" + self.neighbourhood.name.encode()).digest()
+        book = open_book(
+            self._folder / NODE_FOLDER / BOOK_FILE,
+            community,
+            self._account.address_bytes,
+            founding.lifetime_s,
+        )
+        kept = self._kept(community)
+        registrar = Registrar(book, self._account, community, kept, self._folder)
         node = Node(
             community,
             secret,
@@ -130,16 +143,20 @@ class Demonstration:
             treasury=LedgerTreasury(ledger, self._account),
             publisher=Publisher(self._folder),
             now=self._clock,
+            closed=registrar.enter,
         )
-        self._close_all(node, fleet, shuffled_by)
+        self._close_all(node, fleet, shuffled_by, lambda: registrar.publish(ledger))
         node.publish()
+        registrar.publish(ledger)
+        book.close()
         self._told("claiming certificates", 0, 1)
-        generator = self._largest_generator(community)
+        generator = self._claimant(community)
         claimed = claim_best_run(ledger, self._account, FolderFiles(self._folder), generator)
         self._database.take_note("claim gas", claimed.gas.to_bytes(16))
         self._told("auditing", 0, 1)
         tally = Tally(community)
-        found = audit(FolderFiles(self._folder), ledger.facts(), tally)
+        files, facts = FolderFiles(self._folder), ledger.facts()
+        found, booked = audit_all(files, facts, signer_of, tally)
         rows = self._database.statements()
         once = sum(
             int.from_bytes(self._database.note(key) or b"") for key in ("founding gas", "claim gas")
@@ -148,6 +165,7 @@ class Demonstration:
             neighbourhood=self.neighbourhood,
             community=community,
             audit=found,
+            booked=booked,
             tally=tally,
             claimed=claimed,
             chain_name=chain.name,
@@ -186,17 +204,18 @@ class Demonstration:
             supplier=founding.supplier,
             grid_operator=founding.grid_operator,
             first_start=self.neighbourhood.start,
+            storage_permille=storage_permille_of(self.neighbourhood),
         )
 
     def _found(self, chain: OpenChain, founding: Founding, community: Community) -> Ledger:
         homes = self.neighbourhood.homes
         deposits = [
-            Deposit(lane, advance_of(home, self.neighbourhood.interval_s))
-            for lane, home in enumerate(homes)
+            Deposit(lane, advance_of(self.neighbourhood, home)) for lane, home in enumerate(homes)
         ]
         deposits.append(Deposit(SUPPLIER_LANE, supplier_advance_of(self.neighbourhood)))
         meters = [RegisteredMeter.of(r) for r in community.registrations]
-        messages = founding.messages(community.accounts, meters, deposits)
+        kept = self._kept(community)
+        messages = founding.messages(community.accounts, meters, deposits, kept)
         receipts = founding.carry_out(
             chain.connection,
             messages,
@@ -206,7 +225,13 @@ class Demonstration:
         self._database.take_note("founding gas", gas.to_bytes(16))
         return Ledger(chain.connection, founding.addresses)
 
-    def _close_all(self, node: Node, fleet: Fleet, shuffled_by: int | None) -> None:
+    def _close_all(
+        self,
+        node: Node,
+        fleet: Fleet,
+        shuffled_by: int | None,
+        day_over: Callable[[], None],
+    ) -> None:
         """Every interval: meters sign, the node acknowledges, closes, pays."""
         total = self.neighbourhood.intervals
         needs_limits = node.community.charter.rule.needs_limits
@@ -221,6 +246,8 @@ class Demonstration:
         log.require_kept(self._database)
         fleet.skip_to(done)
         for index in range(done, total):
+            if index and node.begins_day:
+                day_over()
             end = node.interval.end
             batch = fleet.sign(None if shuffled_by is None else shuffled_by + index)
             self._clock.now = end
@@ -231,22 +258,41 @@ class Demonstration:
             node.close(Terms(TARIFF, limits))
             self._told("closing intervals", index + 1, total)
 
-    def _largest_generator(self, community: Community) -> Registration | None:
-        """The generator of the home that gives the street the most."""
+    def _claimant(self, community: Community) -> Registration | None:
+        """The generator that gives the street the most, of those with no battery if there are any.
+
+        Its owner turns free units into tokens, which those out of a battery cannot become.
+        """
         generators = [r for r in community.registrations if r.role is Role.GENERATION]
-        interval_s = self.neighbourhood.interval_s
+        homes = self.neighbourhood.homes
 
-        def given(registration: Registration) -> int:
-            home = self.neighbourhood.homes[registration.member]
-            return int(flows_of(home, interval_s).export_mwh.sum())
+        def rank(registration: Registration) -> tuple[bool, int]:
+            home = homes[registration.member]
+            given = int(flows_of(self.neighbourhood, home).export_mwh.sum())
+            return home.battery is None, given
 
-        return max(generators, key=given, default=None)
+        return max(generators, key=rank, default=None)
+
+    def _kept(self, community: Community) -> dict[bytes, int]:
+        """Generators whose certificates are kept in the book: all others."""
+        claimant = self._claimant(community)
+        return {
+            r.meter: community.first_start
+            for r in community.registrations
+            if r.role is Role.GENERATION and r is not claimant
+        }
 
 
 def _address(chain: OpenChain, founding: Founding) -> ChainAddress:
     at = founding.addresses
     return ChainAddress(
-        chain.connection.chain_id, at.registry, at.settlement, at.certificate, at.token
+        chain_id=chain.connection.chain_id,
+        registry=at.registry,
+        settlement=at.settlement,
+        certificate=at.certificate,
+        token=at.token,
+        exchange=at.exchange,
+        book=at.book,
     )
 
 

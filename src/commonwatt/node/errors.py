@@ -1,7 +1,5 @@
 """What can go wrong around a node."""
 
-from pathlib import Path
-
 from commonwatt.errors import InputError
 
 
@@ -12,13 +10,23 @@ class FolderUnusable(InputError):
 class DatabaseUnusable(InputError):
     """The node's database cannot be opened or written."""
 
-    def __init__(self, path: Path, why: object) -> None:
-        """Name the file and the reason the database gave."""
+    def __init__(
+        self, name: object, why: object, *, step: str | None = None, in_doubt: bool = False
+    ) -> None:
+        """Name the database, the reason it gave, and the next step.
+
+        Args:
+            name: the file, or the server without its password.
+            why: the reason.
+            step: what to do next, where it is not to make room or to give permission.
+            in_doubt: whether the last write may have been kept although nobody heard so.
+        """
+        reason = " ".join(str(why).split())
+        step = step or "free some space or check the permissions and run again with --resume"
         super().__init__(
-            f"{path}: cannot use this database ({why}); nothing was half-written, free some space "
-            "or check the permissions and run again with --resume"
+            f"{name}: cannot use this database ({reason}); nothing was half-written, {step}"
         )
-        self.path = path
+        self.name, self.in_doubt = name, in_doubt
 
 
 class RunUnusable(InputError):

@@ -16,10 +16,10 @@ from commonwatt.meter.record import (
 )
 from commonwatt.meter.registration import NO_SOURCE, SOLAR_ROOFTOP, Registration, Role
 from commonwatt.microgrid import SCENARIOS, Home, Neighbourhood, flows_of
+from commonwatt.quantity import SECONDS_PER_DAY
 
 OPENING_MWH_MAX = 40_000_000_000
 """Meters in the field do not start at zero: up to 40 MWh stand on a register."""
-SECONDS_PER_DAY = 86_400
 SCENARIO_ZONE, ZONE_UNKNOWN = "DE-LU", "UNKNOWN"
 """Bidding zones: the shipped neighbourhoods are German, a file does not say where it is from."""
 
@@ -125,7 +125,7 @@ class Fleet:
 
 
 def _devices(neighbourhood: Neighbourhood, member: int, home: Home) -> Iterator[_Device]:
-    flows = flows_of(home, neighbourhood.interval_s)
+    flows = flows_of(neighbourhood, home)
     nothing = (0,) * neighbourhood.intervals
 
     def device(

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from commonwatt.certificate.home import Lot
 from commonwatt.market.book import Limits, Tariff
 from commonwatt.meter.acceptance import Accepted, Refused, Standing
 from commonwatt.meter.record import Record
@@ -28,6 +29,8 @@ class _KeptState(msgspec.Struct, array_like=True):
     arrears: tuple[int, ...]
     grid_arrears: int
     previous: bytes
+    lots: tuple[tuple[bytes, tuple[tuple[int, int], ...]], ...]
+    """By storage meter: start and Wh of each."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -80,6 +83,7 @@ def keep_state(state: State) -> bytes:
             state.arrears,
             state.grid_arrears,
             state.previous,
+            tuple(sorted((meter, tuple(lots)) for meter, lots in state.lots.items())),
         )
     )
 
@@ -92,4 +96,5 @@ def kept_state(kept: bytes) -> State:
         record.meter: Standing(record, digest)
         for record, digest in zip(records, found.digests, strict=True)
     }
-    return State(standings, found.arrears, found.grid_arrears, found.previous)
+    lots = {meter: tuple(Lot(*lot) for lot in of_meter) for meter, of_meter in found.lots}
+    return State(standings, found.arrears, found.grid_arrears, found.previous, lots)

@@ -115,6 +115,7 @@ class Node:
         treasury: Treasury,
         publisher: Publisher,
         now: Callable[[], int],
+        closed: Callable[[Closed], None] = lambda _: None,
     ) -> None:
         """Start where the community starts; call `catch_up` before anything else.
 
@@ -125,11 +126,13 @@ class Node:
             treasury: its lanes on a chain.
             publisher: where statements go.
             now: UTC seconds.
+            closed: hears of every interval once it is paid; after a crash again of those of the
+                last day.
         """
         self.community = community
         self._secret = secret
         self._database, self._treasury, self._publisher = database, treasury, publisher
-        self._now = now
+        self._now, self._closed = now, closed
         self._constitution = sha256(constitution_bytes(community)).digest()
         self._state = first_state(community)
         self._accepted: dict[int, dict[bytes, Accepted]] = {}
@@ -204,7 +207,7 @@ class Node:
                 header.start, header.encode(), keep_inputs(inputs), header.anchor, None, None, None
             )
             checkpoint = None
-            if self._begins_day():
+            if self.begins_day:
                 # Catching up starts here from now on, so the day before must be out in full.
                 self._publisher.flush()
                 checkpoint = keep_state(self._state)
@@ -225,7 +228,9 @@ class Node:
         self._go_on(closed, after)
         return closed
 
-    def _begins_day(self) -> bool:
+    @property
+    def begins_day(self) -> bool:
+        """Whether the open interval is a UTC day's first, or the community's."""
         start = self.interval.start
         first = start == self.community.first_start
         return first or day_of(start) != day_of(start - self.interval.duration)
@@ -234,6 +239,7 @@ class Node:
         transaction = closed.payment.transaction
         lines = lines_of(self.community, closed.inputs, closed.statement, transaction)
         self._publisher.add(self.interval.start, lines)
+        self._closed(closed)
         self._state = after
         self._accepted.pop(self.interval.end, None)
         self.interval = self.interval.next

@@ -137,18 +137,23 @@ def neighbourhood_of(plan: Plan) -> Neighbourhood:
     return neighbourhood
 
 
-def advance_of(home: Home, interval_s: int) -> int:
+def advance_of(neighbourhood: Neighbourhood, home: Home) -> int:
     """What a member pays in at the founding, in units."""
-    taken_wh = int(flows_of(home, interval_s).import_mwh.sum()) // MWH_PER_WH
+    taken_wh = int(flows_of(neighbourhood, home).import_mwh.sum()) // MWH_PER_WH
     cost = taken_wh * (TARIFF.retail + TARIFF.fee_supplier)
     return min(rounded_up(cost + 1, ADVANCE_STEP), LANE_MAX)
+
+
+def storage_permille_of(neighbourhood: Neighbourhood) -> int:
+    """The efficiency published for the batteries: the least of theirs; 0 where there are none."""
+    batteries = [home.battery for home in neighbourhood.homes if home.battery is not None]
+    return min((battery.efficiency_permille for battery in batteries), default=0)
 
 
 def supplier_advance_of(neighbourhood: Neighbourhood) -> int:
     """What the supplier pays in: every export at the feed-in price, and a reserve."""
     given_mwh = sum(
-        int(flows_of(home, neighbourhood.interval_s).export_mwh.sum())
-        for home in neighbourhood.homes
+        int(flows_of(neighbourhood, home).export_mwh.sum()) for home in neighbourhood.homes
     )
     return given_mwh // MWH_PER_WH * TARIFF.feed_in + SUPPLIER_RESERVE
 

@@ -24,6 +24,8 @@ class MemberSum:
     """Retired for it; its own sun is not in it."""
     issued_wh: int = 0
     retired_wh: int = 0
+    stored_wh: int = 0
+    """Put into batteries; what comes out of them is issued anew."""
     free_wh: int = 0
     bill_with: int = 0
     bill_without: int = 0
@@ -46,6 +48,8 @@ class IntervalSum:
     to_supplier_wh: int = 0
     issued_wh: int = 0
     retired_wh: int = 0
+    stored_wh: int = 0
+    """Put into batteries; what comes out of them is issued anew."""
     free_wh: int = 0
 
     @property
@@ -84,8 +88,11 @@ class Tally:
         ):
             member = self.members[position.member]
             made, charged, discharged = behind[position.member]
+            # What left the home came out of its battery first, as its certificates have it.
+            sold_out = min(discharged, position.exported_wh)
+            discharged -= sold_out
             # Readings are floored to whole Wh one by one, so the difference can miss by one.
-            own_sun = max(made - charged - position.exported_wh, 0) + position.own_wh
+            own_sun = max(made + sold_out - charged - position.exported_wh, 0) + position.own_wh
             here.generation_wh += made
             here.own_sun_wh += own_sun
             here.own_battery_wh += discharged
@@ -102,6 +109,7 @@ class Tally:
             for total in (here, self.members[certificate.member]):
                 total.issued_wh += certificate.issued_wh
                 total.retired_wh += certificate.retired_wh
+                total.stored_wh += certificate.stored_wh
                 total.free_wh += certificate.free_wh
 
     def _behind_the_meters(self, inputs: Inputs) -> list[list[int]]:

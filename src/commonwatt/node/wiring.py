@@ -117,7 +117,14 @@ def opened_ledger(
                 f"the chain's id is {found}, the community's {chain.chain_id}: "
                 "name the right one with --chain"
             )
-        addresses = Addresses(chain.registry, chain.settlement, chain.certificate, chain.token)
+        addresses = Addresses(
+            registry=chain.registry,
+            settlement=chain.settlement,
+            certificate=chain.certificate,
+            token=chain.token,
+            exchange=chain.exchange,
+            book=chain.book,
+        )
         yield Ledger(opened.connection, addresses)
     finally:
         opened.close()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
 
+from commonwatt.certificate.home import Lots, Storage
 from commonwatt.certificate.issue import Certified, certify
 from commonwatt.errors import require
 from commonwatt.market.book import Book, Limits, Tariff, Trade
@@ -40,6 +41,8 @@ class State:
     grid_arrears: int
     previous: bytes
     """Anchor of the statement before."""
+    lots: Lots
+    """What each battery may still give with certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Statement:
     header: Header
     sections: tuple[tuple[bytes, ...], ...]
     """The leaves, by `Section`."""
+    trees: tuple[Tree, ...]
+    """Over each section."""
     deltas: tuple[bytes, ...]
     """Changes of the members' lanes, six to a 32-byte word."""
     trades: tuple[Trade, ...]
@@ -78,15 +83,11 @@ class Statement:
     silent: tuple[bytes, ...]
     """Meters that said nothing."""
 
-    def trees(self) -> tuple[Tree, ...]:
-        """The tree of each section."""
-        return tuple(Tree(leaves) for leaves in self.sections)
-
 
 def first_state(community: Community) -> State:
     """The state before a community's first close."""
     standings = {r.meter: opening_standing(r) for r in community.registrations}
-    return State(standings, (0,) * len(community.accounts), 0, NO_ANCHOR)
+    return State(standings, (0,) * len(community.accounts), 0, NO_ANCHOR, {})
 
 
 def close(
@@ -118,7 +119,8 @@ def close(
     clearing = clear(community.charter, book, inputs.tariff, interval.start, inputs.shares)
     funds = Funds(inputs.balances, state.arrears, inputs.supplier, state.grid_arrears)
     settled = settle(energies, clearing, tariff, funds)
-    certified = certify(accepted, community.by_meter, settled.positions)
+    storage = Storage(state.lots, community.storage_permille)
+    certified = certify(accepted, community.by_meter, settled.positions, storage)
 
     key, start = inputs.salt_key, interval.start
     salts = [salt_of(key, start, Section.POSITIONS, index) for index in range(members)]
@@ -130,7 +132,8 @@ def close(
         (),
         tuple(certificate.encode() for certificate in certified.certificates),
     )
-    roots = [SectionRoot(len(leaves), Tree(leaves).root) for leaves in sections]
+    trees = tuple(Tree(leaves) for leaves in sections)
+    roots = [SectionRoot(tree.size, tree.root) for tree in trees]
     deltas = packed_deltas([position.delta for position in settled.positions])
     certificates = certified.certificates
     header = Header(
@@ -148,7 +151,7 @@ def close(
         exported_wh=sum(position.exported_wh for position in settled.positions),
         local_wh=sum(trade.wh for trade in clearing.trades),
         issued_wh=sum(certificate.issued_wh for certificate in certificates),
-        retired_wh=sum(certificate.retired_wh for certificate in certificates),
+        retired_wh=sum(c.retired_wh + c.stored_wh for c in certificates),
         free_wh=sum(certificate.free_wh for certificate in certificates),
         supplier_in=settled.supplier_in,
         supplier_out=settled.supplier_out,
@@ -171,18 +174,20 @@ def close(
     )
     heard = {verdict.record.meter for verdict in accepted}
     silent = tuple(sorted(meter for meter in community.by_meter if meter not in heard))
-    statement = Statement(header, sections, deltas, clearing.trades, settled, certified, silent)
-    return statement, _next_state(state, accepted, settled, header.anchor)
+    statement = Statement(
+        header, sections, trees, deltas, clearing.trades, settled, certified, silent
+    )
+    return statement, _next_state(state, accepted, statement)
 
 
-def _next_state(
-    state: State, accepted: Iterable[Accepted], settled: Settled, anchor: bytes
-) -> State:
+def _next_state(state: State, accepted: Iterable[Accepted], statement: Statement) -> State:
     standings = dict(state.standings)
     for verdict in accepted:
         standings[verdict.record.meter] = Standing(verdict.record, verdict.digest)
+    settled = statement.settled
     arrears = tuple(position.arrears_after for position in settled.positions)
-    return State(standings, arrears, settled.grid_arrears, anchor)
+    anchor, lots = statement.header.anchor, statement.certified.lots
+    return State(standings, arrears, settled.grid_arrears, anchor, lots)
 
 
 def _require_of_interval(accepted: Sequence[Accepted], interval: Interval) -> None:

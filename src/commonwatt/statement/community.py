@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
+from commonwatt.certificate.home import PERMILLE
 from commonwatt.market.charter import Charter, charter_of
 from commonwatt.market.settings import MarketSettings
 from commonwatt.meter.record import ledger_id
@@ -22,6 +23,8 @@ class ChainAddress:
     settlement: bytes
     certificate: bytes
     token: bytes
+    exchange: bytes
+    book: bytes
 
     @property
     def ledger(self) -> bytes:
@@ -48,6 +51,13 @@ class Community:
     grid_operator: bytes
     first_start: int
     """Start of the first interval, UTC seconds."""
+    storage_permille: int = 0
+    """Of a thousand Wh put into a battery so many come out with certificates; 0: none (R24)."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an efficiency that no battery has."""
+        if not 0 <= self.storage_permille <= PERMILLE:
+            raise ValueError(f"an efficiency of {self.storage_permille} permille: use 0 to 1000")
 
     @cached_property
     def charter(self) -> Charter:

@@ -56,6 +56,7 @@ class Header:
     """Traded between members."""
     issued_wh: int
     retired_wh: int
+    """For neighbours, or into their owners' batteries (R24)."""
     free_wh: int
     supplier_in: int
     supplier_out: int

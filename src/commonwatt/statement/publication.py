@@ -8,13 +8,15 @@
 `audit/market.json`                  the market settings: key, shares, grid, contracts, wishes
 `audit/DAY.inputs.jsonl`             every record, limit and refusal: all that a close needs
 `audit/DAY.leaves.jsonl`             every leaf of every section
+`audit/DAY.certificates.jsonl`       the book of certificates: what was entered on this day
 ===================================  =========================================================
 
-All files are functions of the statements, so an auditor writes them again and compares. Days are
+All files but the last are functions of the statements, so an auditor writes them again and
+compares; the book's entries are signed by whoever made them, and linked by hashes. Days are
 UTC days. Lines are JSON with fixed member order; bytes are lower-case hex digits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -32,7 +34,8 @@ from commonwatt.statement.proof import Proof, ProvenLeaf
 CONSTITUTION_PATH = "public/community.json"
 REGISTER_PATH = "audit/register.jsonl"
 MARKET_PATH = "audit/market.json"
-CONSTITUTION_FORMAT = "commonwatt-community-2"
+BOOK_SUFFIX = ".certificates.jsonl"
+CONSTITUTION_FORMAT = "commonwatt-community-3"
 
 
 class Constitution(msgspec.Struct, frozen=True):
@@ -44,12 +47,16 @@ class Constitution(msgspec.Struct, frozen=True):
     settlement: str
     certificate: str
     token: str
+    exchange: str
+    book: str
     currency: str
     decimals: int
     interval_s: int
     grace_s: int
     rule: str
     first_start: int
+    storage_permille: int
+    """The published efficiency of the members' batteries (R24)."""
     supplier: str
     grid_operator: str
     accounts: tuple[str, ...]
@@ -146,12 +153,15 @@ def constitution_bytes(community: Community) -> bytes:
         settlement=chain.settlement.hex(),
         certificate=chain.certificate.hex(),
         token=chain.token.hex(),
+        exchange=chain.exchange.hex(),
+        book=chain.book.hex(),
         currency=community.currency.code,
         decimals=community.currency.decimals,
         interval_s=community.interval_s,
         grace_s=community.grace_s,
         rule=community.market.rule,
         first_start=community.first_start,
+        storage_permille=community.storage_permille,
         supplier=community.supplier.hex(),
         grid_operator=community.grid_operator.hex(),
         accounts=tuple(account.hex() for account in community.accounts),
@@ -198,6 +208,8 @@ def community_of(
             bytes.fromhex(constitution.settlement),
             bytes.fromhex(constitution.certificate),
             bytes.fromhex(constitution.token),
+            bytes.fromhex(constitution.exchange),
+            bytes.fromhex(constitution.book),
         ),
         currency=Currency(constitution.currency, constitution.decimals),
         interval_s=constitution.interval_s,
@@ -221,6 +233,7 @@ def community_of(
         supplier=bytes.fromhex(constitution.supplier),
         grid_operator=bytes.fromhex(constitution.grid_operator),
         first_start=constitution.first_start,
+        storage_permille=constitution.storage_permille,
     )
 
 
@@ -239,6 +252,20 @@ def paths_of(day: str, members: int) -> set[str]:
     folders = (member_folder(member) for member in range(members))
     own = {f"{folder}/{day}.jsonl" for folder in folders}
     return own | {f"public/{day}.jsonl", f"audit/{day}.inputs.jsonl", f"audit/{day}.leaves.jsonl"}
+
+
+def book_path(day: str) -> str:
+    """The file with the book's entries of a UTC day."""
+    return f"audit/{day}{BOOK_SUFFIX}"
+
+
+def book_days_of(paths: Iterable[str]) -> list[str]:
+    """The UTC days, ascending, of which there are files with entries of the book."""
+    return sorted(
+        path.removeprefix("audit/").removesuffix(BOOK_SUFFIX)
+        for path in paths
+        if path.startswith("audit/") and path.endswith(BOOK_SUFFIX)
+    )
 
 
 def lines_of(
@@ -298,11 +325,10 @@ def _by_member(
 ) -> list[tuple[ProvenLeaf, ...]]:
     """Each member's own leaves with their paths: position, records, trades, certificates."""
     shown: list[list[ProvenLeaf]] = [[] for _ in community.accounts]
-    trees = statement.trees()
 
     def show(member: int, section: Section, index: int, record: str = "") -> None:
         leaf = statement.sections[section][index].hex()
-        siblings = tuple(sibling.hex() for sibling in trees[section].path(index))
+        siblings = tuple(statement.trees[section].path_text(index))
         shown[member].append(ProvenLeaf(section.label, index, leaf, siblings, record))
 
     for position in statement.settled.positions:

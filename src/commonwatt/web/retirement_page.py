@@ -54,6 +54,7 @@ _KOREAN = {
         "장부를 첫 줄부터 다시 실행한 뒤 아래 번호의 두 줄로 확인서를 다시 만듭니다. 한 글자라도"
         " 다르면 SHA-256이 달라집니다."
     ),
+    "program": "프로그램으로 확인하기",
     "issued": "발급한 줄",
     "retired": "사용한 줄",
     "entry": "{number}번, {time} (UTC)",
@@ -91,6 +92,7 @@ _ENGLISH = {
         "Do the book's log again from its first line, and write the statement anew from the two"
         " lines named here. If one character differs, so does the SHA-256."
     ),
+    "program": "With the program",
     "issued": "Line that issued it",
     "retired": "Line that used it up",
     "entry": "number {number}, {time} (UTC)",
@@ -154,6 +156,7 @@ _PAGE = """
 <section class="wide"><h2>{{ say("check_head") }}</h2>
 <p>{{ say("check_text") }}</p>
 <dl class="ledger">
+{{ fact(say("program"), "commonwatt certificate verify FOLDER b%d.json" % s.bundle, true) }}
 {{ fact(say("bundle"), s.bundle) }}
 {{ entry(edition, "issued", s.issued) }}
 {{ entry(edition, "retired", s.retired) }}

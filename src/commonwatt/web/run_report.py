@@ -47,6 +47,7 @@ def report_data(plan: Plan, outcome: Outcome) -> ReportData:
         fee_supplier=TARIFF.fee_supplier,
         certificates_issued_wh=series("issued_wh"),
         certificates_retired_wh=series("retired_wh"),
+        certificates_stored_wh=series("stored_wh"),
         certificates_free_wh=series("free_wh"),
         members=tuple(_line(outcome, index, member) for index, member in enumerate(tally.members)),
         grace_s=GRACE_S,
@@ -92,5 +93,6 @@ def _line(outcome: Outcome, index: int, member: MemberSum) -> MemberLine:
         debt=max(member.arrears, 0),
         certificates_issued_wh=member.issued_wh,
         certificates_retired_wh=member.retired_wh,
+        certificates_stored_wh=member.stored_wh,
         certificates_free_wh=member.free_wh,
     )

@@ -25,6 +25,7 @@ interface Registry:
 
 interface Settlement:
     def anchors(start: uint256) -> bytes32: view
+    def last() -> (uint256, uint256, bytes32, uint256): view
 
 interface Receiver:
     def onERC1155Received(
@@ -427,16 +428,23 @@ def start_direct(opening: Bytes[RECORD_BYTES]):
 def keep(meter: uint256, from_start: uint256):
     """
     @notice Keep a meter's certificates in the book instead: its intervals from a start on cannot
-            be claimed here any more. Only the meter's owner may, once and for ever.
+            be claimed here any more. Only the meter's owner or the issuer may, once and for ever.
     @param meter Which meter.
-    @param from_start Start of the first such interval, UTC seconds; not in the past, so that none
-           of them can have been claimed.
+    @param from_start Start of the first such interval, UTC seconds; after that of the last one that
+           its community closed, so that none of them can have been claimed.
     """
     producer: Producer = self._meter(meter)
-    assert msg.sender == producer.owner, "certificate: caller is not the owner"
+    assert (
+        msg.sender == producer.owner or msg.sender == producer.issuer
+    ), "certificate: caller may not keep this"
     assert not producer.direct, "certificate: meter writes to the chain itself"
     assert self.kept_from[meter] == 0, "certificate: meter is kept"
-    assert from_start >= block.timestamp, "certificate: start has passed"
+    closed: uint256 = 0
+    duration: uint256 = 0
+    anchor: bytes32 = empty(bytes32)
+    flows: uint256 = 0
+    closed, duration, anchor, flows = staticcall Settlement(producer.community).last()
+    assert from_start > closed, "certificate: start has passed"
     self.kept_from[meter] = from_start
     log Kept(meter=meter, from_start=from_start)
 

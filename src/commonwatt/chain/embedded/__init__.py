@@ -13,6 +13,7 @@ unchanged on a public or consortium chain.
 | `world` | the state, what changed in it, its root |
 | `trie` | Merkle Patricia tries that recompute only what changed |
 | `speedups`, `arithmetic` | what is remembered instead of done again |
+| `deferred` | precompiles that are imported when they are called |
 | `block`, `header` | a block as plain values, and the header that follows from it |
 | `journal` | the SQLite file: transactions, headers, receipts, logs |
 | `snapshot` | the whole state as rows, to start without executing everything again |
@@ -25,6 +26,11 @@ and it could write another history from the start; who must not have to trust it
 Headers are Osaka's in every field, but not those of a public chain: the base fee is zero, several
 blocks may have the same time, and the contracts of the consensus layer are absent.
 """
+
+# ruff: noqa: E402 - before anything imports the specification
+from commonwatt.chain.embedded.deferred import defer_curves
+
+defer_curves()
 
 from commonwatt.chain.embedded.chain import EmbeddedChain
 

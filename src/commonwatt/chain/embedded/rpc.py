@@ -1,6 +1,7 @@
 """The JSON-RPC methods of the embedded chain, answering like any Ethereum node."""
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from commonwatt.chain.embedded import logs, shapes
@@ -13,7 +14,16 @@ if TYPE_CHECKING:
     from commonwatt.chain.embedded.chain import EmbeddedChain
 
 CALL_GAS = 50_000_000
-"""What a call may use if it does not say; large reads of a community fit."""
+"""What a call may use at most, whatever it says; large reads of a community fit."""
+
+LOG_CHOICES_MAX = 1_000
+"""Addresses, or alternatives for one topic, in one search for logs."""
+
+FEE_BLOCKS_MAX, FEE_PERCENTILES_MAX = 1_024, 100
+"""In one fee history, of which every entry is zero."""
+
+MESSAGE_CHARACTERS_MAX = 200
+"""Of what is wrong with parameters: they may be long, and need not come back."""
 
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
@@ -37,6 +47,7 @@ class Methods:
         self._methods: dict[str, Callable[..., Any]] = {
             "eth_chainId": lambda: hex(chain.chain_id),
             "net_version": lambda: str(chain.chain_id),
+            "net_listening": lambda: True,
             "web3_clientVersion": lambda: "commonwatt/embedded/osaka",
             "eth_syncing": lambda: False,
             "eth_accounts": list,
@@ -55,28 +66,47 @@ class Methods:
             "eth_getTransactionByHash": self._transaction,
             "eth_getBlockByNumber": self._block_by_number,
             "eth_getBlockByHash": self._block_by_hash,
+            "eth_getBlockReceipts": self._block_receipts,
+            "eth_getBlockTransactionCountByNumber": lambda at: self._size(self._block_at(at)),
+            "eth_getBlockTransactionCountByHash": lambda block: self._size(self._block_of(block)),
+            "eth_getTransactionByBlockNumberAndIndex": lambda at, index: self._transaction_in(
+                self._block_at(at), index
+            ),
+            "eth_getTransactionByBlockHashAndIndex": lambda block, index: self._transaction_in(
+                self._block_of(block), index
+            ),
             "eth_getLogs": self._logs,
         }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods there are."""
+        return tuple(self._methods)
 
     def answer(self, method: str, params: Sequence[object]) -> dict[str, Any]:
         """The JSON-RPC answer to one request; every refusal is an answer, not an exception."""
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": 1}
         try:
-            answer["result"] = self._known(method)(*params)
+            known = self._known(method)
+            answer["result"] = known(*signature(known).bind(*params).args)
         except RpcError as why:
             answer["error"] = {"code": why.code, "message": why.message}
             if why.data is not None:
                 answer["error"]["data"] = why.data
         except NotIncludable as why:
             answer["error"] = {"code": SERVER_ERROR, "message": str(why)}
+        except AttributeError:
+            message = "invalid params: a text, a number, a list or an object in another's place"
+            answer["error"] = {"code": INVALID_PARAMS, "message": message}
         except (TypeError, ValueError, KeyError, OverflowError) as why:
-            answer["error"] = {"code": INVALID_PARAMS, "message": f"invalid params: {why}"}
+            message = f"invalid params: {why}"[:MESSAGE_CHARACTERS_MAX]
+            answer["error"] = {"code": INVALID_PARAMS, "message": message}
         return answer
 
     def _known(self, method: str) -> Callable[..., Any]:
         known = self._methods.get(method)
         if known is None:
-            raise RpcError(METHOD_NOT_FOUND, f"the method {method} does not exist")
+            raise RpcError(METHOD_NOT_FOUND, f"the method {method:.80} does not exist")
         return known
 
     def _send(self, raw: str) -> str:
@@ -86,7 +116,7 @@ class Methods:
         if overrides:
             raise RpcError(INVALID_PARAMS, "state overrides are not known to this chain")
         self._require_latest(at)
-        answer = self._run(message, shapes.number(message.get("gas", hex(CALL_GAS))))
+        answer = self._run(message, min(CALL_GAS, shapes.number(message.get("gas") or CALL_GAS)))
         self._raise_failure(answer)
         return shapes.data(answer.data)
 
@@ -94,7 +124,7 @@ class Methods:
         self._require_latest(at)
         cap = min(
             TRANSACTION_GAS_LIMIT,
-            shapes.number(message.get("gas", hex(TRANSACTION_GAS_LIMIT))),
+            shapes.number(message.get("gas") or TRANSACTION_GAS_LIMIT),
         )
         answer = self._run(message, cap)
         self._raise_failure(answer)
@@ -150,17 +180,45 @@ class Methods:
         return None if block is None else shapes.transaction(block, self._chain.chain_id)
 
     def _block_by_number(self, at: Any, full: bool = False) -> dict[str, Any] | None:  # noqa: FBT001, FBT002
-        return self._shown(self._chain.journal.block(self._number(at)), full=full)
+        return self._shown(self._block_at(at), full=full)
 
     def _block_by_hash(self, block_hash: str, full: bool = False) -> dict[str, Any] | None:  # noqa: FBT001, FBT002
-        return self._shown(self._chain.journal.block_with_hash(shapes.blob(block_hash)), full=full)
+        return self._shown(self._block_of(block_hash), full=full)
+
+    def _block_at(self, at: Any) -> Block | None:
+        return self._chain.journal.block(self._number(at))
+
+    def _block_of(self, block_hash: str) -> Block | None:
+        return self._chain.journal.block_with_hash(shapes.blob(block_hash))
+
+    def _block_receipts(self, at: Any) -> list[dict[str, Any]] | None:
+        if isinstance(at, dict):
+            at = at.get("blockHash") or at.get("blockNumber")
+        is_hash = isinstance(at, str) and len(at) == len("0x") + 64
+        block = self._block_of(at) if is_hash else self._block_at(at)
+        if block is None:
+            return None
+        return [shapes.receipt(block)] if block.raw else []
+
+    def _transaction_in(self, block: Block | None, index: Any) -> dict[str, Any] | None:
+        if block is None or not block.raw or shapes.number(index) != 0:
+            return None
+        return shapes.transaction(block, self._chain.chain_id)
+
+    @staticmethod
+    def _size(block: Block | None) -> str | None:
+        return None if block is None else hex(bool(block.raw))
 
     def _shown(self, block: Block | None, *, full: bool) -> dict[str, Any] | None:
         return None if block is None else shapes.block(block, self._chain.chain_id, full=full)
 
     def _logs(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         journal = self._chain.journal
-        if "blockHash" in wanted:
+        for choice in (wanted.get("address"), *(wanted.get("topics") or ())):
+            if isinstance(choice, list) and len(choice) > LOG_CHOICES_MAX:
+                message = f"at most {LOG_CHOICES_MAX} addresses, or alternatives for a topic"
+                raise RpcError(INVALID_PARAMS, message)
+        if wanted.get("blockHash"):
             block = journal.block_with_hash(shapes.blob(wanted["blockHash"]))
             if block is None:
                 raise RpcError(SERVER_ERROR, "unknown block")
@@ -172,7 +230,9 @@ class Methods:
 
     def _fee_history(self, count: Any, newest: Any, percentiles: Any = None) -> dict[str, Any]:
         last = self._number(newest)
-        number = min(int(count, 16) if isinstance(count, str) else count, last + 1)
+        number = min(shapes.number(count), last + 1, FEE_BLOCKS_MAX)
+        if len(percentiles or ()) > FEE_PERCENTILES_MAX:
+            raise RpcError(INVALID_PARAMS, f"at most {FEE_PERCENTILES_MAX} percentiles")
         history: dict[str, Any] = {
             "oldestBlock": hex(last + 1 - number),
             "baseFeePerGas": ["0x0"] * (number + 1),
@@ -191,7 +251,11 @@ class Methods:
 
     def _require_latest(self, at: Any) -> None:
         """Only the latest state is kept; the history is in the logs."""
+        head = self._chain.head
         if isinstance(at, dict):
-            at = at.get("blockNumber", "latest")
-        if at is not None and self._number(at) != self._chain.head.number:
+            by_hash = at.get("blockHash")
+            if by_hash is not None and shapes.blob(by_hash) == head.hash:
+                return
+            at = by_hash or at.get("blockNumber", "latest")
+        if at is not None and self._number(at) != head.number:
             raise RpcError(SERVER_ERROR, "only the latest state is kept: ask for block 'latest'")

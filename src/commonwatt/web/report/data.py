@@ -13,6 +13,7 @@ PER_INTERVAL = (
     "local_price",
     "certificates_issued_wh",
     "certificates_retired_wh",
+    "certificates_stored_wh",
     "certificates_free_wh",
 )
 """The fields of `ReportData` with one number for each interval."""
@@ -63,6 +64,8 @@ class MemberLine:
     """Certificates issued to its meters."""
     certificates_retired_wh: int
     """Of these, retired for neighbours at the close of their own interval."""
+    certificates_stored_wh: int
+    """Of these, put into its batteries; what comes out again is issued anew."""
     certificates_free_wh: int
     """Of these, left free for it to hold, sell or retire."""
 
@@ -121,6 +124,8 @@ class ReportData:
     """Certificates issued, per interval."""
     certificates_retired_wh: tuple[int, ...]
     """Of these, retired for neighbours in the same interval."""
+    certificates_stored_wh: tuple[int, ...]
+    """Of these, put into batteries."""
     certificates_free_wh: tuple[int, ...]
     """Of these, left to their producers."""
     members: tuple[MemberLine, ...]

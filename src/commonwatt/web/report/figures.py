@@ -38,12 +38,18 @@ class Figures:
     worse: int
     issued_wh: int
     retired_wh: int
+    stored_wh: int
     free_wh: int
     price_range: tuple[int, int] | None
     """Lowest and highest local price, ledger units per Wh; None without a local trade."""
     payment: Payment | None
     """None if nothing was closed."""
     audit_ok: bool
+
+    @property
+    def given_wh(self) -> int:
+        """Certificates for what left the homes: all but those put into batteries."""
+        return self.issued_wh - self.stored_wh
 
 
 def figures_of(data: ReportData) -> Figures:
@@ -62,6 +68,7 @@ def figures_of(data: ReportData) -> Figures:
         worse=sum(amount < 0 for amount in savings),
         issued_wh=sum(data.certificates_issued_wh),
         retired_wh=sum(data.certificates_retired_wh),
+        stored_wh=sum(data.certificates_stored_wh),
         free_wh=sum(data.certificates_free_wh),
         price_range=(min(traded), max(traded)) if traded else None,
         payment=_payment(data.grace_s, data.close_seconds),

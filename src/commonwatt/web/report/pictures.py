@@ -51,19 +51,22 @@ class Pictures:
         return self._stack("surplus", SINKS)
 
     def certificates(self) -> Markup:
-        """Certificates issued: used for neighbours, and free."""
+        """Certificates issued: used for neighbours, put into batteries, and free."""
         retired = self.grouping.sums(self.data.certificates_retired_wh)
+        stored = self.grouping.sums(self.data.certificates_stored_wh)
         free = self.grouping.sums(self.data.certificates_free_wh)
-        highest = max(map(sum, zip(retired, free, strict=True)))
+        highest = max(map(sum, zip(retired, stored, free, strict=True)))
         values = {
             "issued": exact.kwh(self.figures.issued_wh),
             "retired": exact.kwh(self.figures.retired_wh),
+            "stored": exact.kwh(self.figures.stored_wh),
             "free": exact.kwh(self.figures.free_wh),
         }
         frame = self._frame(
             "certificates", value_ticks(highest, WH_PER_KWH), exact.short_kwh, values
         )
-        return charts.stacked(frame, (Series("retired", retired), Series("free", free)))
+        series = (Series("retired", retired), Series("stored", stored), Series("free", free))
+        return charts.stacked(frame, series)
 
     def price(self) -> Markup:
         """The local price between what the supplier pays and asks."""

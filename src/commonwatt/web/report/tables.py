@@ -51,16 +51,17 @@ class Tables:
         return self._over_time(caption, head, sums)
 
     def certificates(self, caption: str) -> Table:
-        """Certificates issued, used and free, in kWh."""
+        """Certificates issued, used, stored and free, in kWh."""
         sums = [
             self.grouping.sums(values)
             for values in (
                 self.data.certificates_issued_wh,
                 self.data.certificates_retired_wh,
+                self.data.certificates_stored_wh,
                 self.data.certificates_free_wh,
             )
         ]
-        return self._over_time(caption, ("issued", "retired", "free"), sums)
+        return self._over_time(caption, ("issued", "retired", "stored", "free"), sums)
 
     def prices(self, caption: str) -> Table:
         """The local price of each point; where intervals were put together, its range."""
@@ -80,7 +81,7 @@ class Tables:
     def producers(self) -> Table:
         """Certificates of every participant that was issued any, in kWh."""
         say = self.phrases.say
-        heads = ("issued", "retired", "free")
+        heads = ("issued", "retired", "stored", "free")
         fields = [f"certificates_{head}_wh" for head in heads]
         members = [member for member in self.data.members if member.certificates_issued_wh]
         return Table(

@@ -49,7 +49,7 @@ ENGLISH = {
     "loss_label": "more paid by all participants together",
     "saving_note": "{better} of {all} pay less, or are paid more, than without the community",
     "matched_label": "of the green certificates were used in the very {interval} they were made in",
-    "matched_note": "{retired} of {issued} kWh, no watt-hour counted twice",
+    "matched_note": "{retired} of {given} kWh given to the street, no watt-hour counted twice",
     "speed_label": "from the end of a {interval} until the money is there",
     "speed_note": "today it takes 60 to 80 days",
     "audit_ok": "It adds up",
@@ -144,18 +144,21 @@ ENGLISH = {
     "certificates_text": (
         "Each watt-hour of sun that leaves a home has one certificate, issued once. When a"
         " neighbour buys it, the certificate is used up for that neighbour at once and can never"
-        " be used again. The rest stays free: its producer may keep it, sell it or use it."
+        " be used again. What goes into a home's battery is issued, too, and used up there; what"
+        " the battery gives the street later has new ones, less what was lost. The rest stays free:"
+        " its producer may keep it, sell it or use it."
     ),
     "certificates_chart": "Certificates issued, kWh per {per}",
     "certificates_desc": (
         "Stacked bars over time. {issued} kWh issued, of which {retired} used for neighbours in the"
-        " same interval and {free} left to their producers."
+        " same interval, {stored} put into batteries and {free} left to their producers."
     ),
     "certificates_producers": "Certificates by producer, kWh",
     "certificates_none": "No certificate was issued.",
     "producer": "Producer",
     "issued": "Issued",
     "retired": "Used for neighbours",
+    "stored": "Put into batteries",
     "free": "Free",
     # Speed.
     "speed_head": "How soon the money is there",

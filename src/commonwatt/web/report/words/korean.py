@@ -46,7 +46,7 @@ KOREAN = {
     "loss_label": "참여자 모두가 더 낸 금액",
     "saving_note": "{all}곳 중 {better}곳이 공동체가 없을 때보다 덜 내거나 더 받음",
     "matched_label": "만들어진 바로 그 {interval}에 쓰인 녹색 인증서 비율",
-    "matched_note": "{issued}kWh 중 {retired}kWh, 1Wh도 두 번 세지 않음",
+    "matched_note": "거리로 내보낸 {given}kWh 중 {retired}kWh, 1Wh도 두 번 세지 않음",
     "speed_label": "{interval}이 끝나고 대금이 들어오기까지",
     "speed_note": "지금의 방식으로는 60~80일",
     "audit_ok": "이상 없음",
@@ -140,19 +140,22 @@ KOREAN = {
     "certificates_head": "녹색 인증서",
     "certificates_text": (
         "집 밖으로 나간 태양광 전기에는 1Wh마다 인증서가 꼭 한 번 발급됩니다. 이웃이 그 전기를"
-        " 사면 인증서는 곧바로 그 이웃 몫으로 사용 처리되어 다시 쓸 수 없습니다. 나머지는 미사용"
-        " 상태로 생산자에게 남으며, 생산자는 이를 보관하거나 팔거나 직접 쓸 수 있습니다."
+        " 사면 인증서는 곧바로 그 이웃 몫으로 사용 처리되어 다시 쓸 수 없습니다. 집 배터리에"
+        " 들어가는 전기의 인증서는 그곳에서 사용되고, 배터리가 나중에 거리로 내보내는 전기에는"
+        " 손실을 뺀 만큼 새로 발급됩니다. 나머지는 미사용 상태로 생산자에게 남으며, 생산자는 이를"
+        " 보관하거나 팔거나 직접 쓸 수 있습니다."
     ),
     "certificates_chart": "발급된 인증서, {per}당 kWh",
     "certificates_desc": (
         "시간에 따른 누적 막대그래프. 발급 {issued}kWh 가운데 {retired}kWh는 같은 구간에 이웃"
-        " 몫으로 사용되었고, {free}kWh는 생산자에게 남았습니다."
+        " 몫으로 사용되었고, {stored}kWh는 배터리에 들어갔으며, {free}kWh는 생산자에게 남았습니다."
     ),
     "certificates_producers": "생산자별 인증서, kWh",
     "certificates_none": "발급된 인증서가 없습니다.",
     "producer": "생산자",
     "issued": "발급",
     "retired": "이웃 몫으로 사용",
+    "stored": "배터리에 저장",
     "free": "미사용",
     # Speed.
     "speed_head": "대금은 얼마나 빨리 들어오나",

@@ -3,30 +3,29 @@
 import pytest
 
 from commonwatt.audit.facts import Act, Escrow, Movement
-from commonwatt.chain.production import TokenId
-from commonwatt.errors import InvariantBroken
-from commonwatt.node.units import (
+from commonwatt.audit.units import (
     ESCROWED,
     EXPORTED,
     HELD,
     RETIRED,
     WITHDRAWN,
-    Happened,
     Place,
     Units,
     units_of,
 )
+from commonwatt.certificate.bundle import Origin
+from commonwatt.errors import InvariantBroken
 
-TOKEN = TokenId(b"\xaa" * 20, 900, 900)
+TOKEN = Origin(b"\xaa" * 20, 900, 900)
 PRODUCER, BUYER, EXCHANGE, DRAWER = (bytes([n]) * 20 for n in (1, 2, 3, 4))
 ESCROW = Escrow(EXCHANGE, PRODUCER, 1)
 
 
-def happened(act: Act, wh: int, giver=None, taker=None, words: bytes = b"") -> Happened:
-    return Happened(Movement(act, *TOKEN, wh, giver, taker, words), bytes(32), 1)
+def happened(act: Act, wh: int, giver=None, taker=None, words: bytes = b"") -> Movement:
+    return Movement(act, *TOKEN, wh, giver, taker, words)
 
 
-def places(*more: Happened) -> dict[Place, int]:
+def places(*more: Movement) -> dict[Place, int]:
     issued = happened(Act.ISSUED, 100, taker=PRODUCER)
     [found] = units_of([issued, *more], {DRAWER: ESCROW})
     assert isinstance(found, Units)

@@ -1,0 +1,195 @@
+"""The issuer's part of a node: everything stated is in the book once, published and posted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from certificates import ISSUER, PRODUCER
+from commonwatt.certificate.actions import Transfer
+from commonwatt.certificate.log import Log
+from commonwatt.chain.account import signer_of
+from commonwatt.errors import InvariantBroken
+from commonwatt.node.book_store import BookStore
+from commonwatt.node.folder import FolderFiles
+from commonwatt.node.pipeline import Closed, Payment
+from commonwatt.node.registrar import Registrar, open_book, publish_book, sign_actions
+from commonwatt.quantity import Interval
+from commonwatt.statement.publication import book_days_of, book_path
+from street import LIFETIME_S, Street
+
+LATE = Interval.parse("2016-06-21T23:30:00Z", 900)
+
+
+@dataclass
+class Posts:
+    """What of a ledger the registrar asks."""
+
+    heads: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def book_head(self) -> tuple[int, bytes]:
+        return self.heads[-1] if self.heads else (0, bytes(32))
+
+    def post(self, issuer: object, count: int, head: bytes) -> object:
+        assert issuer is ISSUER
+        assert count > self.book_head()[0], "book: nothing new"
+        self.heads.append((count, head))
+        return SimpleNamespace(gas_used=1)
+
+
+class Office:
+    """A street, its book on a disk, and its registrar."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.posts = folder, Posts()
+        for name in ("node", "audit", "public", "members"):
+            (folder / name).mkdir()
+        street = Street(members=2, producers=1, batteries=1, storage_permille=900, start=LATE)
+        accounts = (PRODUCER.address_bytes, street.community.accounts[1])
+        street.found(replace(street.community, accounts=accounts))
+        self.street = street
+        self.closes: list[Closed] = []
+        self.open()
+
+    def open(self) -> None:
+        community = self.street.community
+        own = ISSUER.address_bytes
+        self.store = open_book(self.folder / "node" / "b.sqlite", community, own, LIFETIME_S)
+        kept = {self.street.solar[0].key.meter: LATE.start}
+        self.registrar = Registrar(self.store, ISSUER, community, kept, self.folder)
+
+    def close(self, *measured: Sequence[int]) -> Closed:
+        statement = self.street.close(self.street.measure(*measured))
+        payment = Payment(bytes(32), 1)
+        closed = Closed(self.street.last_inputs, statement, payment, 0.0)
+        self.closes.append(closed)
+        return closed
+
+    def publish(self) -> None:
+        self.registrar.publish(self.posts)  # type: ignore[arg-type]
+
+    def published(self) -> list[bytes]:
+        files = FolderFiles(self.folder)
+        days = book_days_of(files.paths())
+        return [line for day in days for line in files.lines(book_path(day))]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def day_and_night(office: Office) -> None:
+    for measured in (
+        ([0, 300], [600, 0], [1_000], [400]),
+        ([0, 500], [200, 0], [0], [-260]),
+        ([10, 0], [0, 0], [0], [0]),
+    ):
+        office.registrar.enter(office.close(*measured))
+
+
+def test_every_interval_is_taken_over_once_however_often_it_is_heard_of(office: Office) -> None:
+    day_and_night(office)
+    count, head = office.store.log.book.entries, office.store.log.head
+    for closed in office.closes:
+        office.registrar.enter(closed)
+    office.store.close()
+    office.open()
+    for closed in office.closes:
+        office.registrar.enter(closed)
+    assert (office.store.log.book.entries, office.store.log.head) == (count, head)
+
+
+def test_what_a_crash_left_out_is_taken_over_afterwards(office: Office) -> None:
+    office.registrar.enter(office.close([0, 300], [600, 0], [1_000], [400]))
+    before = office.store.log.book.entries
+    office.close([0, 500], [200, 0], [0], [-260])
+    office.store.close()
+    office.open()
+    for closed in office.closes:
+        office.registrar.enter(closed)
+    assert office.store.log.book.entries == before + 2
+
+
+def test_entries_are_published_by_day_and_lead_to_the_posted_head(office: Office) -> None:
+    day_and_night(office)
+    office.publish()
+    days = book_days_of(FolderFiles(office.folder).paths())
+    assert days == ["2016-06-21", "2016-06-22"]
+    log = office.store.log
+    again = Log(log.identity, log.book.scheme, signer_of)
+    again.replay(office.published())
+    assert office.posts.heads == [(again.book.entries, again.head)]
+    office.publish()
+    assert len(office.posts.heads) == 1
+
+
+def test_members_actions_are_published_behind_the_issuers(office: Office) -> None:
+    day_and_night(office)
+    office.publish()
+    state = office.store.log.book.state
+    mine = next(
+        b for b in state.bundles.values() if b.status.value == "active" and b.wh > 100
+    )
+    wanted = Transfer(mine.number, 100, office.street.community.accounts[1].hex())
+    [signed] = sign_actions(office.store, PRODUCER, [wanted])
+    office.store.submit(signed, office.street.interval.start)
+    publish_book(office.store, office.folder)
+    assert len(office.published()) == office.store.log.book.entries
+    office.publish()
+    assert [count for count, _ in office.posts.heads] == [
+        office.store.log.book.entries - 1,
+        office.store.log.book.entries,
+    ]
+
+
+def test_a_published_file_that_was_cut_short_is_written_anew(office: Office) -> None:
+    day_and_night(office)
+    office.publish()
+    whole = office.published()
+    last = office.folder / book_path("2016-06-22")
+    last.write_bytes(last.read_bytes()[:-40])
+    publish_book(office.store, office.folder)
+    assert office.published() == whole
+
+
+def test_what_another_process_entered_meanwhile_is_published_too(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day_and_night(office)
+    lines = BookStore.lines
+    told: list[int] = []
+
+    def slowly(store: BookStore, since: int = 0):
+        found = list(lines(store, since))
+        if not told:
+            told.append(since)
+            return iter(found[:-1])
+        return iter(found)
+
+    monkeypatch.setattr(BookStore, "lines", slowly)
+    publish_book(office.store, office.folder)
+    assert len(office.published()) == office.store.log.book.entries
+
+
+def test_what_the_book_refuses_of_a_statement_is_a_defect_and_told(office: Office) -> None:
+    closed = office.close([0, 300], [600, 0], [1_000], [400])
+    certified = closed.statement.certified
+    more = replace(certified.certificates[0], free_wh=10**6)
+    closed.statement = replace(
+        closed.statement, certified=replace(certified, certificates=(more,))
+    )
+    with pytest.raises(InvariantBroken, match="takes over what was stated"):
+        office.registrar.enter(closed)
+
+
+def test_a_damaged_file_of_an_earlier_day_is_written_anew_as_a_whole(office: Office) -> None:
+    day_and_night(office)
+    office.publish()
+    whole = office.published()
+    first = office.folder / book_path("2016-06-21")
+    first.write_bytes(b"".join(first.read_bytes().splitlines(keepends=True)[:3]))
+    publish_book(office.store, office.folder)
+    assert office.published() == whole
