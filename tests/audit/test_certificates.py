@@ -17,13 +17,16 @@ from commonwatt.certificate.actions import (
     Consume,
     Correct,
     Issue,
+    Replace,
     Retire,
+    Together,
     Transfer,
     Withdraw,
 )
 from commonwatt.certificate.context import Scheme
 from commonwatt.certificate.log import Log, SignedAction, book_identity, signed_text
 from commonwatt.chain.account import Account, signer_of
+from commonwatt.meter.keys import MeterKey
 from commonwatt.statement.booked import admissions, devices_of, entries
 from commonwatt.statement.publication import book_path
 from effort import SOAKING
@@ -239,9 +242,24 @@ def a_stranger(town: Town) -> None:
     town.say(Consume("cd" * 20, MIDSUMMER_NOON.start, 900, 500, "DE-LU", shop))
 
 
+def hidden_among_others(town: Town) -> None:
+    roof = town.street.solar[0].key.meter.hex()
+    more = Issue(roof, town.now - 960 + 900, 900, 500, 0, 500, "11" * 32)
+    town.now += 3_600
+    town.say(Together((Consume("cd" * 20, 0, 900, 1, "DE-LU", "ee" * 20, voucher="me"), more)))
+
+
+def another_meter(town: Town) -> None:
+    roof, key = town.street.solar[0].key.meter.hex(), MeterKey.from_seed(b"another")
+    start = town.now + 40 * 900
+    town.say(Replace(roof, key.meter.hex(), start - start % 900, key.public_key.hex(), "broken"))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (hidden_among_others, "the statements say: nothing more"),
+        (another_meter, "the issuer took over: replace"),
         (more_units, "the issuer took over: issue"),
         (nobody_used_anything, "the issuer took over: "),
         (another_interval, "the issuer took over: admit"),

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificate.little_book import BUYER, HOUR, LATER, NOON, PRODUCER, QUARTER, LittleBook
+from certificate.little_book import (
+    BUYER,
+    HERE,
+    HOUR,
+    LATER,
+    NOON,
+    PRODUCER,
+    QUARTER,
+    LittleBook,
+    meter,
+)
 from commonwatt.certificate import actions
 from commonwatt.certificate.matching import Own, Period, propose
 from commonwatt.certificate.score import (
@@ -251,3 +261,21 @@ def test_days_and_months_sum_to_the_whole_and_nothing_is_counted_twice(
     else:
         assert found.whole.score is None
     assert score(reversed(used), first, end, calendar) == found
+
+
+def test_what_the_community_covered_counts_from_the_start() -> None:
+    little = LittleBook()
+    little.admit(1, BUYER)
+    little.issue(1, 100)
+    covered = actions.Consume(meter(2).hex(), NOON, QUARTER, 80, HERE, BUYER.hex(), covered_wh=50)
+    little.do(covered)
+    day = datetime.fromtimestamp(NOON, UTC).date()
+    found = score_of(little.state, BUYER, day, day + timedelta(days=1), UTC_DAYS)
+    assert (found.whole.consumed_wh, found.whole.matched_wh) == (80, 50)
+    [more] = propose(
+        little.state, little.book.scheme, BUYER, [Own()], Period(NOON, LATER), now=LATER
+    )
+    assert more.wh == 30, "no Wh is matched twice"
+    little.do(more, BUYER)
+    found = score_of(little.state, BUYER, day, day + timedelta(days=1), UTC_DAYS)
+    assert found.whole.text == "1.000000"

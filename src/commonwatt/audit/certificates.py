@@ -23,6 +23,8 @@ from commonwatt.certificate.actions import (
     Correct,
     Discharge,
     Issue,
+    Replace,
+    Together,
 )
 from commonwatt.certificate.bundle import Status
 from commonwatt.certificate.context import Scheme
@@ -35,7 +37,7 @@ from commonwatt.statement.close import Inputs, Statement
 from commonwatt.statement.community import Community
 from commonwatt.statement.publication import book_days_of, book_path
 
-_TAKEN_OVER = (Admit, Issue, Correct, Charge, Discharge, Consume)
+_TAKEN_OVER = (Admit, Issue, Correct, Charge, Discharge, Consume, Replace)
 """What the issuer says of a meter: it must follow from the statements, or name who vouches."""
 _FOREVER = 2**63
 
@@ -107,11 +109,13 @@ class BookCheck:
             except LogBroken as error:
                 raise Difference(place, str(error)) from None
             heads.check(log.book.entries, log.head, place)
-            if isinstance(entry.action, _TAKEN_OVER):
-                if bytes.fromhex(entry.action.meter) in own:
-                    _require_same(entry, next(expected, None), place)
+            for action in _singly(entry.action):
+                if not isinstance(action, _TAKEN_OVER):
+                    continue
+                if bytes.fromhex(action.meter) in own:
+                    _require_same(action, next(expected, None), place)
                 else:
-                    _require_vouched(entry, log.book.state, place)
+                    _require_vouched(action, log.book.state, place)
                     found.vouched += 1
         missing = next(expected, None)
         if missing is not None:
@@ -187,15 +191,19 @@ def _lines(files: Files) -> Iterator[tuple[str, bytes]]:
             yield f"{path}, line {number}", line
 
 
-def _require_same(entry: Entry, expected: Action | None, place: str) -> None:
-    if entry.action != expected:
-        said, should = _in_words(entry.action), _in_words(expected) if expected else "nothing more"
+def _singly(action: Action) -> tuple[Action, ...]:
+    """One action, or the several that were done together."""
+    return action.actions if isinstance(action, Together) else (action,)
+
+
+def _require_same(action: Action, expected: Action | None, place: str) -> None:
+    if action != expected:
+        said, should = _in_words(action), _in_words(expected) if expected else "nothing more"
         raise Difference(place, f"the issuer took over: {said}; the statements say: {should}")
 
 
-def _require_vouched(entry: Entry, state: State, place: str) -> None:
+def _require_vouched(action: Action, state: State, place: str) -> None:
     """R4: what no signed record of a member stands behind says who vouches for it."""
-    action = entry.action
     if isinstance(action, Admit | Consume):
         voucher = action.voucher
     else:

@@ -98,7 +98,7 @@ def meter_of_point(name: str) -> bytes:
     """The meter of a metering point that cannot sign: 20 bytes that its name alone leads to (R12).
 
     >>> meter_of_point("shop").hex()
-    '1b3d2b1d6d1e4d2f2f'
+    'ecfb67090e2a4bd04959dd80cdb6dba99311215f'
     """
     return sha256(b"metering point " + name.encode()).digest()[:METER_BYTES]
 

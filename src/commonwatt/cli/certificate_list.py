@@ -1,14 +1,15 @@
 """`commonwatt certificate list`: tokens as the chain's events tell them, and the book's bundles."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
 from commonwatt.audit.units import Place, Units, units_of
 from commonwatt.chain.production import TokenId
 from commonwatt.cli.book_list import Choice, print_book, write_book_json
-from commonwatt.cli.book_run import book_file, book_of
+from commonwatt.cli.book_run import OpenBook, book_file, book_of
 from commonwatt.cli.certificate_run import (
     CertificateInputUnusable,
     Run,
@@ -30,18 +31,32 @@ Kept = Sequence[tuple[Units, Sequence[tuple[Place, int]]]]
 def run_list(where: Where, account: str | None, day: str | None, *, as_json: bool) -> int:
     """Print every certificate and where its units are."""
     choice = _choice(account, day)
-    with opened_run(where) as run:
+    with opened_run(where) as run, _book_of(run) as book:
         found = units_of(*read_history(run.ledger, run.community.by_meter))
         table = UnitTable(run, found)
         chosen = [units for units in found if choice.start <= units.origin.start < choice.end]
         places = ((units, table.places(units, choice.account)) for units in chosen)
         kept = [(units, listed) for units, listed in places if listed]
         if as_json:
-            _write_json(run, table, kept, choice)
+            _write_json(book, table, kept, choice)
         else:
             _print_list(table, kept)
-            _print_book(run, choice)
+            print()
+            if book is None:
+                print("book: none in this folder")
+            else:
+                print_book(book, choice)
     return 0
+
+
+@contextmanager
+def _book_of(run: Run) -> Iterator[OpenBook | None]:
+    """The run's book if it keeps one, opened before anything is printed."""
+    if book_file(run).is_file():
+        with book_of(run) as book:
+            yield book
+    else:
+        yield None
 
 
 def _choice(account: str | None, day: str | None) -> Choice:
@@ -54,28 +69,18 @@ def _choice(account: str | None, day: str | None) -> Choice:
     return Choice(holder, start, start + SECONDS_PER_DAY)
 
 
-def _write_json(run: Run, table: UnitTable, kept: Kept, choice: Choice) -> None:
+def _write_json(book: OpenBook | None, table: UnitTable, kept: Kept, choice: Choice) -> None:
     answer = {
         "time": time_text(table.now),
         "certificates": [table.as_json(units, places) for units, places in kept],
     }
     out = sys.stdout.buffer
     out.write(msgspec.json.encode(answer).removesuffix(b"}") + b',"book":')
-    if book_file(run).is_file():
-        with book_of(run) as book:
-            write_book_json(book, choice)
-    else:
+    if book is None:
         out.write(b"null")
-    out.write(b"}\n")
-
-
-def _print_book(run: Run, choice: Choice) -> None:
-    print()
-    if book_file(run).is_file():
-        with book_of(run) as book:
-            print_book(book, choice)
     else:
-        print("book: none in this folder")
+        write_book_json(book, choice)
+    out.write(b"}\n")
 
 
 def _print_list(table: UnitTable, kept: Kept) -> None:
