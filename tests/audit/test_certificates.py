@@ -64,9 +64,7 @@ class Town:
     def close(self, *measured: Sequence[int]) -> None:
         statement = self.street.close(self.street.measure(*measured))
         self.now = statement.header.start + 960
-        found = entries(
-            self.street.community, self.street.last_inputs, statement, self.devices
-        )
+        found = entries(self.street.community, self.street.last_inputs, statement, self.devices)
         self.say(*found)
 
     def log(self) -> tuple[Log, list[bytes]]:
@@ -230,11 +228,7 @@ def a_correction(town: Town) -> None:
     at = issue_of(town)
     issue = town.steps[at][1][1]
     assert isinstance(issue, Issue)
-    town.say(
-        Correct(
-            issue.meter, issue.start, 900, issue.metered_wh, 0, issue.record, "22" * 32
-        )
-    )
+    town.say(Correct(issue.meter, issue.start, 900, issue.metered_wh, 0, issue.record, "22" * 32))
 
 
 def a_stranger(town: Town) -> None:

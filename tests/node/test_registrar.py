@@ -130,9 +130,7 @@ def test_members_actions_are_published_behind_the_issuers(office: Office) -> Non
     day_and_night(office)
     office.publish()
     state = office.store.log.book.state
-    mine = next(
-        b for b in state.bundles.values() if b.status.value == "active" and b.wh > 100
-    )
+    mine = next(b for b in state.bundles.values() if b.status.value == "active" and b.wh > 100)
     wanted = Transfer(mine.number, 100, office.street.community.accounts[1].hex())
     [signed] = sign_actions(office.store, PRODUCER, [wanted])
     office.store.submit(signed, office.street.interval.start)
@@ -178,9 +176,7 @@ def test_what_the_book_refuses_of_a_statement_is_a_defect_and_told(office: Offic
     closed = office.close([0, 300], [600, 0], [1_000], [400])
     certified = closed.statement.certified
     more = replace(certified.certificates[0], free_wh=10**6)
-    closed.statement = replace(
-        closed.statement, certified=replace(certified, certificates=(more,))
-    )
+    closed.statement = replace(closed.statement, certified=replace(certified, certificates=(more,)))
     with pytest.raises(InvariantBroken, match="takes over what was stated"):
         office.registrar.enter(closed)
 
