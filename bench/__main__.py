@@ -57,6 +57,10 @@ def _measurements(folder: Path, *, quick: bool) -> list[Measurement]:
             "the book of certificates",
             lambda: msgspec.json.decode(module("certificates", *few).output, type=list[Section]),
         ),
+        (
+            "a service's intake",
+            lambda: msgspec.json.decode(module("intake", *few).output, type=list[Section]),
+        ),
     ]
     if not quick:
         taken.append(("restart", lambda: restart.measure(folder / "ten-days")))

@@ -23,7 +23,10 @@ def main(folder: Path) -> None:
     """Never returns."""
     at = read_community(FolderFiles(folder)).chain
     connection = Connection.embedded(EmbeddedChain(folder / NODE_FOLDER / CHAIN_FILE))
-    ledger = Ledger(connection, Addresses(at.registry, at.settlement, at.certificate, at.token))
+    ledger = Ledger(
+        connection,
+        Addresses(at.registry, at.settlement, at.certificate, at.token, at.exchange, at.book),
+    )
     closer = Closer(ledger, demonstration_account("operator"))
     number = connection.block_number()
     # The clean close before left a snapshot where it was: first to the next regular one.

@@ -47,7 +47,7 @@ def running_anvil(chain_id: int, *more: str) -> Iterator[str]:
     program = anvil_program()
     if program is None:
         pytest.skip(
-            "Anvil is not installed: npm install --no-save --prefix .tools @foundry-rs/anvil"
+            "Anvil is not installed: make test-tools installs it"
         )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -5,9 +5,22 @@ from pathlib import Path
 
 from commonwatt.node.folder import Publisher
 from commonwatt.node.pipeline import LaneFunds, Node, Payment
+from commonwatt.node.store import ONLY_COMMUNITY, Database, Store, file_url
+from commonwatt.node.store.scope import Scope
 from commonwatt.statement.close import LANE_BIAS, LANE_BITS, LANES_PER_WORD
 from commonwatt.statement.header import Header, anchor_of
 from street import EURO, Street
+
+
+class NodeFile(Database):
+    """One community's database in a file of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._store = Store(file_url(path))
+        super().__init__(Scope(self._store.transactions, ONLY_COMMUNITY))
+
+    def close(self) -> None:
+        self._store.close()
 
 
 class LanesInMemory:
@@ -19,8 +32,10 @@ class LanesInMemory:
         self.closed: dict[int, tuple[bytes, Payment]] = {}
         self.before_pay: Callable[[], None] = lambda: None
 
-    def funds(self) -> LaneFunds:
-        return LaneFunds(self.flows, tuple(self.balances), self.supplier, self.grid)
+    def funds(self, known: LaneFunds | None = None) -> LaneFunds:
+        if known is not None and known.flows == self.flows:
+            return known
+        return LaneFunds(self.flows, tuple(self.balances), self.supplier)
 
     def withdraw(self, member: int) -> None:
         self.balances[member] = 0

@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 from commonwatt.market.book import Limits, Tariff
 from commonwatt.market.settings import MarketSettings, MemberSettings
-from commonwatt.node.database import Database
 from commonwatt.node.folder import Publisher
 from commonwatt.node.keeping import keep_inputs, kept_inputs
 from commonwatt.node.pipeline import Terms
 from commonwatt.statement.close import Inputs
-from node.lanes import LanesInMemory, energy_of, node_over
+from node.lanes import LanesInMemory, NodeFile, energy_of, node_over
 from street import EURO, MIDSUMMER_NOON, TARIFF, Street
 
 amounts = st.integers(0, 2**40 - 1)
@@ -58,7 +57,7 @@ def test_an_interval_with_shares_of_its_own_is_concluded_again_after_a_restart(
     for index in range(3):
         signed.append(street.measure(*energy_of(index)))
         street.interval = street.interval.next
-    lanes, database = LanesInMemory(3, 10 * EURO), Database(tmp_path / "node.sqlite")
+    lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(tmp_path / "node.sqlite")
     node = node_over(street, tmp_path, lanes, database)
     node.catch_up()
     bought = []
@@ -68,7 +67,7 @@ def test_an_interval_with_shares_of_its_own_is_concluded_again_after_a_restart(
         bought.append([sum(t.wh for t in closed.statement.trades if t.buyer == n) for n in (1, 2)])
     assert bought == [[140, 140], [301, 0], [140, 140]]
     database.close()
-    database = Database(tmp_path / "node.sqlite")
+    database = NodeFile(tmp_path / "node.sqlite")
     again = node_over(street, tmp_path, lanes, database, Publisher(tmp_path / "again"))
     assert again.catch_up() == 3
     database.close()

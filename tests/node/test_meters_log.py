@@ -6,8 +6,9 @@ import pytest
 
 from commonwatt.errors import InvariantBroken
 from commonwatt.meter.acceptance import Accepted, Gate, judge_batch
-from commonwatt.node.database import Database
 from commonwatt.node.meters_log import MetersLog
+from commonwatt.node.store import Database
+from node.lanes import NodeFile
 from street import Street
 
 
@@ -27,7 +28,7 @@ def acknowledged(street: Street, database: Database, log: MetersLog) -> None:
 
 
 def test_a_database_that_kept_everything_is_believed(tmp_path: Path, street: Street) -> None:
-    database, log = Database(tmp_path / "node.sqlite"), MetersLog(tmp_path / "meters.log")
+    database, log = NodeFile(tmp_path / "node.sqlite"), MetersLog(tmp_path / "meters.log")
     log.require_kept(database)
     acknowledged(street, database, log)
     log.require_kept(database)
@@ -36,10 +37,10 @@ def test_a_database_that_kept_everything_is_believed(tmp_path: Path, street: Str
 
 def test_a_lost_record_is_found(tmp_path: Path, street: Street) -> None:
     log = MetersLog(tmp_path / "meters.log")
-    database = Database(tmp_path / "node.sqlite")
+    database = NodeFile(tmp_path / "node.sqlite")
     acknowledged(street, database, log)
     database.close()
-    empty = Database(tmp_path / "other.sqlite")
+    empty = NodeFile(tmp_path / "other.sqlite")
     with pytest.raises(InvariantBroken, match="nothing acknowledged is lost"):
         log.require_kept(empty)
     empty.close()
@@ -48,10 +49,10 @@ def test_a_lost_record_is_found(tmp_path: Path, street: Street) -> None:
 @pytest.mark.parametrize("cut", [1, 5, 20, 60])
 def test_a_line_cut_by_a_crash_promises_nothing(tmp_path: Path, street: Street, cut: int) -> None:
     path = tmp_path / "meters.log"
-    database, log = Database(tmp_path / "node.sqlite"), MetersLog(path)
+    database, log = NodeFile(tmp_path / "node.sqlite"), MetersLog(path)
     acknowledged(street, database, log)
     path.write_bytes(path.read_bytes()[: -1 - cut])
-    empty = Database(tmp_path / "other.sqlite")
+    empty = NodeFile(tmp_path / "other.sqlite")
     MetersLog(path).require_kept(empty)
     empty.close()
     database.close()

@@ -8,13 +8,12 @@ from commonwatt.audit.facts import AnchoredClose
 from commonwatt.audit.recompute import audit
 from commonwatt.errors import InvariantBroken
 from commonwatt.meter.acceptance import Accepted, Duplicate, Reason, Refused
-from commonwatt.node.database import Database
 from commonwatt.node.errors import DatabaseUnusable, LanesRestless
 from commonwatt.node.folder import FolderFiles, Publisher
 from commonwatt.node.pipeline import Node, Terms
 from commonwatt.quantity import Interval
 from commonwatt.statement.header import Header
-from node.lanes import LanesInMemory, energy_of, node_over
+from node.lanes import LanesInMemory, NodeFile, energy_of, node_over
 from street import EURO, TARIFF, Street
 
 TERMS = Terms(TARIFF)
@@ -76,7 +75,7 @@ def test_dying_at_any_call_changes_nothing_in_the_end(tmp_path: Path) -> None:
     street = Street(start=Interval.parse("2016-06-20T23:30:00Z", 900))
     signed = batches(street)
     undisturbed = LanesInMemory(3, 10 * EURO)
-    database = Database(tmp_path / "undisturbed.sqlite")
+    database = NodeFile(tmp_path / "undisturbed.sqlite")
     counter = [0]
     run(node_over(street, tmp_path / "whole", Failing(undisturbed, counter, 0), database), signed)
     database.close()
@@ -91,7 +90,7 @@ def test_dying_at_any_call_changes_nothing_in_the_end(tmp_path: Path) -> None:
         if not died:
             break
         deaths += 1
-        database = Database(folder / "node.sqlite")
+        database = NodeFile(folder / "node.sqlite")
         run(node_over(street, folder, lanes, database), signed)
         database.close()
         assert lanes.closed == undisturbed.closed, f"death at call {fatal}"
@@ -106,7 +105,7 @@ def test_dying_at_any_call_changes_nothing_in_the_end(tmp_path: Path) -> None:
 def _run_and_die(
     street: Street, folder: Path, lanes: LanesInMemory, counter: list[int], fatal: int, signed: list
 ) -> bool:
-    database = Database(folder / "node.sqlite")
+    database = NodeFile(folder / "node.sqlite")
     parts = (lanes, database, Publisher(folder))
     node = node_over(street, folder, *(Failing(part, counter, fatal) for part in parts))
     try:
@@ -122,7 +121,7 @@ def _run_and_die(
 def test_a_withdrawal_between_statement_and_payment_only_makes_it_be_stated_again(
     tmp_path: Path, street: Street
 ) -> None:
-    lanes, database = LanesInMemory(3, EURO), Database(tmp_path / "node.sqlite")
+    lanes, database = LanesInMemory(3, EURO), NodeFile(tmp_path / "node.sqlite")
     node = node_over(street, tmp_path, lanes, database)
     node.receive(street.measure([0, 900, 5_000], [700, 0, 0], [800]))
 
@@ -141,7 +140,7 @@ def test_a_withdrawal_between_statement_and_payment_only_makes_it_be_stated_agai
 
 
 def test_a_community_whose_lanes_never_rest_is_told_so(tmp_path: Path, street: Street) -> None:
-    lanes, database = LanesInMemory(3, EURO), Database(tmp_path / "node.sqlite")
+    lanes, database = LanesInMemory(3, EURO), NodeFile(tmp_path / "node.sqlite")
     node = node_over(street, tmp_path, lanes, database)
     node.receive(street.measure([0, 900, 5_000], [700, 0, 0], [800]))
 
@@ -153,7 +152,7 @@ def test_a_community_whose_lanes_never_rest_is_told_so(tmp_path: Path, street: S
 
     lanes.before_pay = drained
     original = lanes.funds
-    lanes.funds = lambda: (restless(), original())[1]  # type: ignore[method-assign]
+    lanes.funds = lambda _=None: (restless(), original())[1]  # type: ignore[method-assign]
     with pytest.raises(LanesRestless):
         node.close(TERMS)
     database.close()
@@ -161,7 +160,7 @@ def test_a_community_whose_lanes_never_rest_is_told_so(tmp_path: Path, street: S
 
 def test_records_that_come_early_wait_for_their_interval(tmp_path: Path, street: Street) -> None:
     signed = batches(street)
-    lanes, database = LanesInMemory(3, 10 * EURO), Database(tmp_path / "node.sqlite")
+    lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(tmp_path / "node.sqlite")
     node = node_over(street, tmp_path, lanes, database)
     node.catch_up()
     verdicts = node.receive([record for batch in signed[:3] for record in batch])
@@ -170,7 +169,7 @@ def test_records_that_come_early_wait_for_their_interval(tmp_path: Path, street:
         assert len(node.close(TERMS).inputs.accepted) == len(batch)
     database.close()
     # ... also when the node dies while they wait.
-    database = Database(tmp_path / "node.sqlite")
+    database = NodeFile(tmp_path / "node.sqlite")
     again = node_over(street, tmp_path, lanes, database)
     assert again.catch_up() == 2
     assert len(again.close(TERMS).inputs.accepted) == len(signed[2])
@@ -179,7 +178,7 @@ def test_records_that_come_early_wait_for_their_interval(tmp_path: Path, street:
 
 def test_what_was_acknowledged_is_a_duplicate_ever_after(tmp_path: Path, street: Street) -> None:
     signed = batches(street)
-    lanes, database = LanesInMemory(3, 10 * EURO), Database(tmp_path / "node.sqlite")
+    lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(tmp_path / "node.sqlite")
     node = node_over(street, tmp_path, lanes, database)
     for batch in signed[:3]:
         node.receive(batch)
@@ -199,7 +198,7 @@ def test_what_was_acknowledged_is_a_duplicate_ever_after(tmp_path: Path, street:
 def test_a_silent_meter_costs_its_member_nothing_and_is_listed(
     tmp_path: Path, street: Street
 ) -> None:
-    lanes, database = LanesInMemory(3, 10 * EURO), Database(tmp_path / "node.sqlite")
+    lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(tmp_path / "node.sqlite")
     node = node_over(street, tmp_path, lanes, database)
     batch = street.measure(*energy_of(0))
     node.receive(batch[1:])
@@ -216,16 +215,17 @@ def test_a_database_that_says_something_else_than_was_anchored_is_refused(
     import sqlite3  # noqa: PLC0415 - to do what nobody should
 
     signed = batches(street)
-    lanes, database = LanesInMemory(3, 10 * EURO), Database(tmp_path / "node.sqlite")
+    lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(tmp_path / "node.sqlite")
     run(node_over(street, tmp_path, lanes, database), signed)
     database.close()
     with sqlite3.connect(tmp_path / "node.sqlite") as connection:
+        connection.execute("DROP TRIGGER record_refuses_delete")
         connection.execute(
             "DELETE FROM record WHERE meter = ? AND time_end = ?",
             (street.grid[1].key.meter, street.start.end),
         )
     connection.close()
-    database = Database(tmp_path / "node.sqlite")
+    database = NodeFile(tmp_path / "node.sqlite")
     with pytest.raises(InvariantBroken):
         node_over(street, tmp_path, lanes, database).catch_up()
     database.close()
@@ -233,7 +233,7 @@ def test_a_database_that_says_something_else_than_was_anchored_is_refused(
 
 def test_what_a_node_publishes_passes_the_audit(tmp_path: Path, street: Street) -> None:
     signed = batches(street)
-    lanes, database = LanesInMemory(3, street.balance), Database(tmp_path / "node.sqlite")
+    lanes, database = LanesInMemory(3, street.balance), NodeFile(tmp_path / "node.sqlite")
     run(node_over(street, tmp_path, lanes, database), signed)
     for row in database.statements():
         header = Header.decode(row.header)
@@ -249,4 +249,4 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "node.sqlite"
     path.write_bytes(b"not a database" * 100)
     with pytest.raises(DatabaseUnusable, match=r"node\.sqlite"):
-        Database(path)
+        NodeFile(path)

@@ -173,10 +173,15 @@ class Connection:
             TransactionReverted: the first that was undone; the others stand.
             CallReverted: one would be undone, says the node's estimate; it and the rest were not
                 sent, those before it were.
-            ReceiptMissing: one was sent and is in no block yet.
+            ReceiptMissing: one was sent and is in no block yet. What is sent next takes its place.
         """
         sent = self._sender.submit(account, messages)
-        receipts = [self.wait(one.tx_hash) for one in sent]
+        try:
+            receipts = [self.wait(one.tx_hash) for one in sent]
+        except ReceiptMissing:
+            self._sender.replace_next(account)
+            raise
+        self._sender.got_through(account)
         for one, receipt in zip(sent, receipts, strict=True):
             if not receipt.succeeded:
                 raise TransactionReverted(
@@ -206,6 +211,28 @@ class Connection:
             waited += pause
             pause = min(2 * pause, RECEIPT_POLL_LAST_SECONDS)
         return receipt
+
+    def confirm(self, tx_hash: bytes, blocks: int, seconds: float) -> Receipt:
+        """Wait until a transaction lies so deep that no re-organisation is expected to undo it.
+
+        Args:
+            tx_hash: of one that was in a block.
+            blocks: how many blocks, its own included, must hold it.
+            seconds: how long to wait at most.
+
+        Raises:
+            ReceiptMissing: it is in no block any more, or not deep enough in time.
+        """
+        waited = 0.0
+        while True:
+            receipt = self.receipt(tx_hash)
+            deep = receipt is not None and self.block_number() - receipt.block_number + 1 >= blocks
+            if receipt is not None and deep:
+                return receipt
+            if waited >= seconds:
+                raise ReceiptMissing(tx_hash, waited_seconds=waited)
+            self._sleep(RECEIPT_POLL_LAST_SECONDS)
+            waited += RECEIPT_POLL_LAST_SECONDS
 
     def logs(
         self,

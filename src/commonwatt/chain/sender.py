@@ -12,6 +12,8 @@ from commonwatt.chain.errors import NodeRefused
 TRANSACTION_GAS_MAX = 16_777_216
 """EIP-7825; where gas is free, asking for all of it saves the estimate."""
 
+RAISE_PERCENT = 25
+"""So much more a transaction offers than the one it replaces; nodes ask for a tenth at least."""
 GAS_MARGIN_PERCENT = 20
 """On top of a node's estimate: the state may move before the transaction is in a block."""
 
@@ -67,6 +69,22 @@ class Sender:
         self._free_gas = free_gas
         self._lock = Lock()
         self._nonces: dict[str, int] = {}
+        self._stuck: dict[str, int] = {}
+        """Per account how often in a row its transactions did not get into a block."""
+
+    def replace_next(self, account: Account) -> None:
+        """What was sent is stuck: the next transaction takes its number and offers more.
+
+        Of two with one number only one can get into a block, so nothing is done twice.
+        """
+        with self._lock:
+            self._stuck[account.address] = self._stuck.get(account.address, 0) + 1
+            self._nonces.pop(account.address, None)
+
+    def got_through(self, account: Account) -> None:
+        """What was sent is in a block."""
+        with self._lock:
+            self._stuck.pop(account.address, None)
 
     def submit(self, account: Account, messages: Sequence[Message]) -> list[Sent]:
         """Sign and send, one after the other, without waiting for blocks.
@@ -83,9 +101,13 @@ class Sender:
         """How many transactions an account has sent."""
         known = self._nonces.get(account.address)
         if known is None:
-            count = self._request("eth_getTransactionCount", account.address, "pending")
+            count = self._request("eth_getTransactionCount", account.address, self._view(account))
             known = self._nonces[account.address] = int(count, 16)
         return known
+
+    def _view(self, account: Account) -> str:
+        """The state to build upon: without what is stuck, which is to be replaced."""
+        return "latest" if account.address in self._stuck else "pending"
 
     def _submit(self, account: Account, message: Message, fees: tuple[int, int | None]) -> Sent:
         """Send with the next nonce; where ours turns out to be wrong, once more."""
@@ -101,7 +123,7 @@ class Sender:
     def _attempt(
         self, account: Account, message: Message, gas: int, fees: tuple[int, int | None]
     ) -> Sent:
-        nonce = self.nonce(account)
+        nonce, (price, tip) = self.nonce(account), self._raised(account, fees)
         signed = account.sign(
             Transaction(
                 chain_id=self._chain_id,
@@ -109,8 +131,8 @@ class Sender:
                 gas=gas,
                 to=read_bytes(message.to or "0x"),
                 data=message.data,
-                max_fee=fees[0],
-                tip=fees[1],
+                max_fee=price,
+                tip=tip,
                 access=message.access,
             )
         )
@@ -143,7 +165,17 @@ class Sender:
         return message, min(TRANSACTION_GAS_MAX, estimate + margin)
 
     def _estimate(self, account: Account, message: Message) -> int:
-        return int(self._request("eth_estimateGas", message.asked_by(account), "pending"), 16)
+        question = message.asked_by(account)
+        return int(self._request("eth_estimateGas", question, self._view(account)), 16)
+
+    def _raised(self, account: Account, fees: tuple[int, int | None]) -> tuple[int, int | None]:
+        """The fees, raised for every time that the account's transactions were stuck."""
+        times = self._stuck.get(account.address, 0)
+        up, down = (100 + RAISE_PERCENT) ** times, 100**times
+        price, tip = fees
+        # A unit more, as rounding down must not make two offers the same.
+        raised = price * up // down + times
+        return raised, None if tip is None else tip * up // down + times
 
     def _fees(self) -> tuple[int, int | None]:
         """Highest price for a unit of gas, and the validator's part; None: one price."""

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from commonwatt.audit.certificates import BookAudit, audit_all
-from commonwatt.audit.facts import SUPPLIER_LANE, RegisteredMeter
+from commonwatt.audit.facts import SUPPLIER_LANE
 from commonwatt.audit.recompute import Audit
 from commonwatt.chain.account import Account, signer_of
 from commonwatt.chain.founding import Deposit, Founding
@@ -19,10 +19,10 @@ from commonwatt.meter.acceptance import Accepted, Duplicate
 from commonwatt.meter.registration import Registration, Role
 from commonwatt.microgrid import Neighbourhood, flows_of
 from commonwatt.node.claims import Claimed, claim_best_run
-from commonwatt.node.database import Database
 from commonwatt.node.errors import FolderUnusable
 from commonwatt.node.fleet import Fleet
 from commonwatt.node.folder import FolderFiles, Publisher
+from commonwatt.node.founding import FOUNDING_GAS, address_of, found, founding_of
 from commonwatt.node.meters_log import MetersLog
 from commonwatt.node.pipeline import Node, Terms
 from commonwatt.node.plan import (
@@ -37,6 +37,7 @@ from commonwatt.node.plan import (
     supplier_advance_of,
 )
 from commonwatt.node.registrar import BOOK_FILE, Registrar, open_book
+from commonwatt.node.store import ONLY_COMMUNITY, Store, file_url
 from commonwatt.node.tally import Tally
 from commonwatt.node.treasury import LedgerTreasury
 from commonwatt.node.wiring import (
@@ -49,7 +50,7 @@ from commonwatt.node.wiring import (
     read_key,
 )
 from commonwatt.quantity import Interval
-from commonwatt.statement.community import ChainAddress, Community
+from commonwatt.statement.community import Community
 
 METERS_LOG = "meters.log"
 Told = Callable[[str, int, int], None]
@@ -101,7 +102,8 @@ class Demonstration:
         self._account = self._operator()
         prepare(plan, folder)
         _make_folder(folder / NODE_FOLDER)
-        self._database = Database(folder / NODE_FOLDER / DATABASE_FILE)
+        self._store = Store(file_url(folder / NODE_FOLDER / DATABASE_FILE))
+        self._database = self._store.database(ONLY_COMMUNITY)
 
     def _operator(self) -> Account:
         if self._plan.key_file is not None:
@@ -119,12 +121,12 @@ class Demonstration:
             outcome = self._run(chain, shuffled_by)
         finally:
             chain.close()
-            self._database.close()
+            self._store.close()
         return outcome
 
     def _run(self, chain: OpenChain, shuffled_by: int | None) -> Outcome:
         founding = self._founding(chain)
-        fleet = Fleet(self.neighbourhood, _address(chain, founding).ledger)
+        fleet = Fleet(self.neighbourhood, address_of(chain.connection, founding).ledger)
         community = self._community(chain, founding, fleet.registrations)
         ledger = self._found(chain, founding, community)
         secret = sha256(b"secret/" + self.neighbourhood.name.encode()).digest()
@@ -156,15 +158,15 @@ class Demonstration:
         self._told("auditing", 0, 1)
         tally = Tally(community)
         files, facts = FolderFiles(self._folder), ledger.facts()
-        found, booked = audit_all(files, facts, signer_of, tally)
+        audited, booked = audit_all(files, facts, signer_of, tally)
         rows = self._database.statements()
         once = sum(
-            int.from_bytes(self._database.note(key) or b"") for key in ("founding gas", "claim gas")
+            int.from_bytes(self._database.note(key) or b"") for key in (FOUNDING_GAS, "claim gas")
         )
         return Outcome(
             neighbourhood=self.neighbourhood,
             community=community,
-            audit=found,
+            audit=audited,
             booked=booked,
             tally=tally,
             claimed=claimed,
@@ -172,18 +174,15 @@ class Demonstration:
             is_embedded=chain.embedded is not None,
             transactions=chain.connection.nonce(self._account) - founding.first_nonce,
             gas_total=once + sum(row.gas or 0 for row in rows),
-            paid_total=found.paid_total,
+            paid_total=audited.paid_total,
             close_seconds=tuple(row.seconds or 0.0 for row in rows),
         )
 
     def _founding(self, chain: OpenChain) -> Founding:
-        """The plan of who sends what, the same after every restart."""
-        first = chain.connection.nonce(self._account)
-        self._database.take_note("first nonce", first.to_bytes(8))
-        first = int.from_bytes(self._database.note("first nonce") or b"")
-        return Founding(
+        return founding_of(
+            chain.connection,
+            self._database,
             account=self._account,
-            first_nonce=first,
             supplier=demonstration_account("supplier").address_bytes,
             grid_operator=demonstration_account("grid operator").address_bytes,
             currency=EURO,
@@ -194,7 +193,7 @@ class Demonstration:
     ) -> Community:
         names = (f"{self.neighbourhood.name}/{n}" for n in range(len(self.neighbourhood.homes)))
         return Community(
-            chain=_address(chain, founding),
+            chain=address_of(chain.connection, founding),
             currency=EURO,
             interval_s=self.neighbourhood.interval_s,
             grace_s=GRACE_S,
@@ -208,22 +207,20 @@ class Demonstration:
         )
 
     def _found(self, chain: OpenChain, founding: Founding, community: Community) -> Ledger:
-        homes = self.neighbourhood.homes
         deposits = [
-            Deposit(lane, advance_of(self.neighbourhood, home)) for lane, home in enumerate(homes)
+            Deposit(lane, advance_of(self.neighbourhood, home))
+            for lane, home in enumerate(self.neighbourhood.homes)
         ]
         deposits.append(Deposit(SUPPLIER_LANE, supplier_advance_of(self.neighbourhood)))
-        meters = [RegisteredMeter.of(r) for r in community.registrations]
-        kept = self._kept(community)
-        messages = founding.messages(community.accounts, meters, deposits, kept)
-        receipts = founding.carry_out(
+        return found(
             chain.connection,
-            messages,
-            lambda done: self._told("founding the community", done, len(messages)),
+            self._database,
+            founding,
+            community,
+            deposits,
+            self._kept(community),
+            lambda done, total: self._told("founding the community", done, total),
         )
-        gas = sum(receipt.gas_used for receipt in receipts)
-        self._database.take_note("founding gas", gas.to_bytes(16))
-        return Ledger(chain.connection, founding.addresses)
 
     def _close_all(
         self,
@@ -281,19 +278,6 @@ class Demonstration:
             for r in community.registrations
             if r.role is Role.GENERATION and r is not claimant
         }
-
-
-def _address(chain: OpenChain, founding: Founding) -> ChainAddress:
-    at = founding.addresses
-    return ChainAddress(
-        chain_id=chain.connection.chain_id,
-        registry=at.registry,
-        settlement=at.settlement,
-        certificate=at.certificate,
-        token=at.token,
-        exchange=at.exchange,
-        book=at.book,
-    )
 
 
 def _make_folder(folder: Path) -> None:

@@ -57,8 +57,20 @@ class Publisher:
 
     def flush(self) -> None:
         """Write the files of the day so far; the same day can be written again later."""
-        for path, lines in self._files.items():
-            write_whole(self._folder / path, lines)
+        for path, lines in list(self._files.items()):
+            write_whole(self._folder / path, list(lines))
+
+    def lines(self, path: str) -> list[bytes]:
+        """What was published under a path, the open day's included; empty where there is nothing.
+
+        Args:
+            path: one that `statement.publication` names.
+        """
+        open_day = self._files.get(path)
+        if open_day is not None:
+            return list(open_day)
+        file = self._folder / path
+        return file.read_bytes().splitlines(keepends=True) if file.is_file() else []
 
 
 class FolderFiles:

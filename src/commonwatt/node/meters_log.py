@@ -11,7 +11,7 @@ from pathlib import Path
 
 from commonwatt.errors import require
 from commonwatt.meter.record import SignedRecord
-from commonwatt.node.database import Database
+from commonwatt.node.store import Database
 from commonwatt.quantity import time_text
 
 DIGEST_HEX_DIGITS = 64

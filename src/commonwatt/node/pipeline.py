@@ -1,17 +1,21 @@
 """One community's intervals, from records to payment.
 
-`Node.receive` judges records and keeps what it acknowledges. `Node.close` concludes the open
-interval, keeps the statement, and closes it on the chain; after a crash `Node.catch_up` finds out
-from the database and the chain how far that had got. Decisions are made below; this file only
-calls them in the right order.
+`Node.receive` judges records and keeps what it acknowledges. `Node.conclude` states the open
+interval and keeps the statement; `Node.settle` closes what is stated on the chain, in order, and
+publishes it. While the chain is away intervals are concluded all the same, from the lanes as the
+last statement leaves them, and wait. After a crash `Node.catch_up` finds out from the database and
+the chain how far all that had got. Decisions are made below; this file only calls them in the
+right order.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
 
+from commonwatt.chain.errors import ChainUnreachable
 from commonwatt.errors import require
 from commonwatt.market.book import Limits, Tariff
 from commonwatt.meter.acceptance import (
@@ -25,12 +29,19 @@ from commonwatt.meter.acceptance import (
     judge_batch,
 )
 from commonwatt.meter.record import Record, SignedRecord
-from commonwatt.node.database import Database, StatementRow
 from commonwatt.node.errors import LanesRestless
 from commonwatt.node.folder import Publisher
 from commonwatt.node.keeping import keep_inputs, keep_state, kept_inputs, kept_state
+from commonwatt.node.store import Database, StatementRow
 from commonwatt.quantity import TIME_MAX, Interval
-from commonwatt.statement.close import Inputs, State, Statement, close, first_state
+from commonwatt.statement.close import (
+    Inputs,
+    State,
+    Statement,
+    close,
+    first_state,
+    state_after,
+)
 from commonwatt.statement.community import Community
 from commonwatt.statement.leaves import day_salt_key
 from commonwatt.statement.publication import (
@@ -55,7 +66,6 @@ class LaneFunds:
     flows: int
     balances: tuple[int, ...]
     supplier: int
-    grid_operator: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +79,8 @@ class Payment:
 class Treasury(Protocol):
     """What a node needs of a chain."""
 
-    def funds(self) -> LaneFunds:
-        """The lanes now."""
+    def funds(self, known: LaneFunds | None) -> LaneFunds:
+        """The lanes now; `known` if nobody paid in or out since they were so."""
 
     def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment | None:
         """Close an interval: anchor its header and move its lanes, both or neither.
@@ -101,6 +111,25 @@ class Closed:
     payment: Payment
     seconds: float
     """From the gate to the payment."""
+
+
+@dataclass(slots=True)
+class _Stated:
+    """An interval that is concluded and not yet on the chain."""
+
+    inputs: Inputs
+    statement: Statement
+    began: float
+
+    @property
+    def funds_after(self) -> LaneFunds:
+        """The lanes as this statement leaves them, if nobody pays in or out meanwhile."""
+        settled = self.statement.settled
+        return LaneFunds(
+            flows=self.inputs.flows,
+            balances=tuple(position.balance_after for position in settled.positions),
+            supplier=self.inputs.supplier + settled.supplier_in - settled.supplier_out,
+        )
 
 
 class Node:
@@ -137,6 +166,13 @@ class Node:
         self._state = first_state(community)
         self._accepted: dict[int, dict[bytes, Accepted]] = {}
         self._standings: dict[bytes, Standing] = dict(self._state.standings)
+        self._stated: deque[_Stated] = deque()
+        self._paid_state = self._state
+        """As the last statement on the chain left it."""
+        self._funds: LaneFunds | None = None
+        """The lanes as last seen, and moved since by what was paid."""
+        self._is_unsure = True
+        """Whether the first of what is stated may be on the chain without our knowing."""
         self.interval = Interval(community.first_start, community.interval_s)
         """The open interval."""
 
@@ -176,10 +212,30 @@ class Node:
             self._accepted.setdefault(record.time_end, {})[record.meter] = verdict
             self._standings[record.meter] = Standing(record, verdict.digest)
 
+    @property
+    def silent(self) -> list[bytes]:
+        """Meters that have not spoken for the open interval."""
+        heard = self._accepted.get(self.interval.end, {})
+        return [meter for meter in self.community.by_meter if meter not in heard]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every meter has spoken for the open interval."""
+        return len(self._accepted.get(self.interval.end, ())) == len(self.community.by_meter)
+
     def close(self, terms: Terms) -> Closed:
         """Conclude the open interval, pay it, publish it, and open the next."""
+        self.conclude(terms)
+        return self.settle()[-1]
+
+    def conclude(self, terms: Terms) -> None:
+        """State the open interval and open the next; durable on return.
+
+        Raises:
+            ChainUnreachable: the chain is away, and the lanes have never been seen.
+        """
         began = time.perf_counter()
-        funds = self._treasury.funds()
+        funds = self._lanes()
         inputs = Inputs(
             interval=self.interval,
             tariff=terms.tariff,
@@ -192,41 +248,107 @@ class Node:
             supplier=funds.supplier,
             salt_key=day_salt_key(self._secret, self.interval.start),
         )
-        return self._settle(inputs, began)
+        checkpoint = None
+        if self.begins_day and not self._stated:
+            # Catching up starts here from now on, so the day before must be out in full.
+            self._publisher.flush()
+            checkpoint = keep_state(self._state)
+        stated, after = self._state_it(inputs, self._state, began, checkpoint)
+        self._stated.append(stated)
+        self._advance(after)
 
-    def _settle(self, inputs: Inputs, began: float) -> Closed:
-        """State and pay an interval; state it again where its lanes have moved in between.
+    def _lanes(self) -> LaneFunds:
+        """The lanes as the next statement finds them."""
+        if self._stated:
+            return self._stated[-1].funds_after
+        try:
+            self._funds = self._treasury.funds(self._funds)
+        except ChainUnreachable:
+            if self._funds is None:
+                raise
+        return self._funds
+
+    def _state_it(
+        self, inputs: Inputs, before: State, began: float, checkpoint: bytes | None = None
+    ) -> tuple[_Stated, State]:
+        statement, after = close(self.community, self._constitution, before, inputs)
+        header = statement.header
+        row = StatementRow(
+            header.start, header.encode(), keep_inputs(inputs), header.anchor, None, None, None
+        )
+        self._database.state_statement(row, checkpoint)
+        return _Stated(inputs, statement, began), after
+
+    def _advance(self, after: State) -> None:
+        self._state = after
+        self._accepted.pop(self.interval.end, None)
+        self.interval = self.interval.next
+
+    @property
+    def waiting(self) -> int:
+        """How many intervals are stated and not yet on the chain."""
+        return len(self._stated)
+
+    def settle(self) -> list[Closed]:
+        """Close on the chain whatever is stated, in order; returns what was paid.
 
         A statement that is not on the chain binds nobody, so it may be replaced. A member who
         takes money out at the wrong moment cannot stop the community's intervals.
-        """
-        for _ in range(STATEMENTS_MAX):
-            statement, after = close(self.community, self._constitution, self._state, inputs)
-            header = statement.header
-            row = StatementRow(
-                header.start, header.encode(), keep_inputs(inputs), header.anchor, None, None, None
-            )
-            checkpoint = None
-            if self.begins_day:
-                # Catching up starts here from now on, so the day before must be out in full.
-                self._publisher.flush()
-                checkpoint = keep_state(self._state)
-            self._database.state_statement(row, checkpoint)
-            payment = self._treasury.pay(row.header, statement.deltas)
-            if payment is not None:
-                return self._paid(Closed(inputs, statement, payment, 0.0), after, began)
-            funds = self._treasury.funds()
-            inputs = replace(
-                inputs, flows=funds.flows, balances=funds.balances, supplier=funds.supplier
-            )
-        raise LanesRestless(inputs.interval.start_text, STATEMENTS_MAX)
 
-    def _paid(self, closed: Closed, after: State, began: float) -> Closed:
-        closed.seconds = time.perf_counter() - began
-        start, payment = self.interval.start, closed.payment
-        self._database.mark_paid(start, payment.transaction, payment.gas, closed.seconds)
-        self._go_on(closed, after)
+        Raises:
+            ChainUnreachable: the chain is away; what is stated waits.
+            LanesRestless: somebody paid in or out again and again.
+        """
+        paid: list[Closed] = []
+        attempts = 0
+        while self._stated:
+            stated = self._stated[0]
+            payment = self._payment(stated)
+            if payment is not None:
+                paid.append(self._conclude_payment(stated, payment))
+                attempts = 0
+                continue
+            attempts += 1
+            if attempts == STATEMENTS_MAX:
+                raise LanesRestless(stated.inputs.interval.start_text, STATEMENTS_MAX)
+            self._state_again()
+        return paid
+
+    def _payment(self, stated: _Stated) -> Payment | None:
+        header = stated.statement.header
+        if self._is_unsure:
+            found = self._treasury.paid(header.start, header.anchor)
+            if found is not None:
+                return found
+        self._is_unsure = True
+        payment = self._treasury.pay(header.encode(), stated.statement.deltas)
+        self._is_unsure = False
+        return payment
+
+    def _conclude_payment(self, stated: _Stated, payment: Payment) -> Closed:
+        seconds = time.perf_counter() - stated.began
+        closed = Closed(stated.inputs, stated.statement, payment, seconds)
+        start = stated.inputs.interval.start
+        self._database.mark_paid(start, payment.transaction, payment.gas, seconds)
+        self._funds = stated.funds_after
+        self._stated.popleft()
+        self._is_unsure = False
+        self._tell(closed)
         return closed
+
+    def _state_again(self) -> None:
+        """State everything that waits again, from the lanes as they are now."""
+        funds = self._treasury.funds(None)
+        state, waiting = self._paid_state, list(self._stated)
+        self._stated.clear()
+        for stated in waiting:
+            inputs = replace(
+                stated.inputs, flows=funds.flows, balances=funds.balances, supplier=funds.supplier
+            )
+            again, state = self._state_it(inputs, state, stated.began)
+            self._stated.append(again)
+            funds = again.funds_after
+        self._state = state
 
     @property
     def begins_day(self) -> bool:
@@ -235,14 +357,13 @@ class Node:
         first = start == self.community.first_start
         return first or day_of(start) != day_of(start - self.interval.duration)
 
-    def _go_on(self, closed: Closed, after: State) -> None:
+    def _tell(self, closed: Closed) -> None:
+        """Publish an interval that is on the chain, and remember where it led to."""
         transaction = closed.payment.transaction
         lines = lines_of(self.community, closed.inputs, closed.statement, transaction)
-        self._publisher.add(self.interval.start, lines)
+        self._publisher.add(closed.inputs.interval.start, lines)
+        self._paid_state = state_after(self._paid_state, closed.inputs, closed.statement)
         self._closed(closed)
-        self._state = after
-        self._accepted.pop(self.interval.end, None)
-        self.interval = self.interval.next
 
     def publish(self) -> None:
         """Write out everything published so far."""
@@ -255,8 +376,19 @@ class Node:
     def catch_up(self) -> int:
         """Go on where the database and the chain left off; returns how many intervals are closed.
 
+        Raises:
+            InvariantBroken: if the database leads to other anchors than it holds.
+            ChainUnreachable: the chain is away; everything else is done.
+        """
+        done = self.recall()
+        self.settle()
+        return done
+
+    def recall(self) -> int:
+        """Go on where the database left off; returns how many intervals are stated.
+
         The last day is concluded again from its records, which also proves that the database
-        still says what was anchored; a statement that never reached the chain is paid now.
+        still says what was anchored; statements that never reached the chain wait for `settle`.
 
         Raises:
             InvariantBroken: if the database leads to other anchors than it holds.
@@ -264,7 +396,7 @@ class Node:
         checkpoint = self._database.checkpoint()
         if checkpoint is not None:
             start, state = checkpoint
-            self._state = kept_state(state)
+            self._state = self._paid_state = kept_state(state)
             self._standings = dict(self._state.standings)
             self.interval = Interval(start, self.community.interval_s)
             for row in self._database.statements(start):
@@ -275,7 +407,7 @@ class Node:
         return (self.interval.start - self.community.first_start) // self.interval.duration
 
     def _close_again(self, row: StatementRow) -> None:
-        interval = self.interval
+        interval, began = self.interval, time.perf_counter()
         accepted = self._judged_again(interval)
         self._take(accepted)
         refused = tuple(self._database.refusals(interval.start))
@@ -283,14 +415,15 @@ class Node:
         statement, after = close(self.community, self._constitution, self._state, inputs)
         same = statement.header.anchor == row.anchor and row.start == interval.start
         require("the database leads to its anchors", same, interval=interval.start_text)
-        began = time.perf_counter()
-        if row.transaction is not None:
-            payment = Payment(row.transaction, row.gas or 0)
-            self._go_on(Closed(inputs, statement, payment, row.seconds or 0.0), after)
-        elif (found := self._treasury.paid(row.start, row.anchor)) is not None:
-            self._paid(Closed(inputs, statement, found, 0.0), after, began)
+        stated = _Stated(inputs, statement, began)
+        if row.transaction is None:
+            self._stated.append(stated)
         else:
-            self._settle(inputs, began)
+            require("what is paid is paid in order", not self._stated, start=row.start)
+            payment = Payment(row.transaction, row.gas or 0)
+            self._funds = stated.funds_after
+            self._tell(Closed(inputs, statement, payment, row.seconds or 0.0))
+        self._advance(after)
 
     def _judged_again(self, interval: Interval) -> list[Accepted]:
         """The acknowledged records of an interval; each must still be acceptable."""

@@ -1,6 +1,5 @@
 """What a demonstration runs: its options, fixed at the start and kept beside its results."""
 
-import tomllib
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +13,7 @@ from commonwatt.microgrid import Home, Neighbourhood, flows_of, load_scenario, r
 from commonwatt.microgrid.neighbourhood import rounded_up
 from commonwatt.node.errors import FolderUnusable, RunUnusable
 from commonwatt.node.folder import write_whole
+from commonwatt.node.toml_file import read_toml
 from commonwatt.quantity import MWH_PER_WH, Currency
 from commonwatt.settlement.account import LANE_MAX
 
@@ -101,23 +101,13 @@ def read_market(path: Path) -> MarketSettings:
     Raises:
         SettingsUnusable: where it cannot be read, or says something that settings do not.
     """
-    try:
-        with path.open("rb") as opened:
-            text = opened.read(SETTINGS_BYTES_MAX + 1)
-    except OSError as error:
-        raise SettingsUnusable(f"{path}: cannot be read ({error.strerror})") from None
-    if len(text) > SETTINGS_BYTES_MAX:
-        raise SettingsUnusable(f"{path}: larger than {SETTINGS_BYTES_MAX} bytes; shorten it")
-    try:
-        return msgspec.convert(tomllib.loads(text.decode()), MarketSettings)
-    except msgspec.ValidationError as error:
-        # A name may hold a line feed; an error is one line.
-        raise SettingsUnusable(
-            f"{path}: {' '.join(str(error).split())}; see docs/market.md"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        # Besides other syntax: endless numbers, and brackets within brackets.
-        raise SettingsUnusable(f"{path}: not TOML: {error}") from None
+    return read_toml(
+        path,
+        MarketSettings,
+        SettingsUnusable,
+        most_bytes=SETTINGS_BYTES_MAX,
+        advice="see docs/market.md",
+    )
 
 
 def neighbourhood_of(plan: Plan) -> Neighbourhood:

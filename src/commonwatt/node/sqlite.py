@@ -72,6 +72,8 @@ def _make_durable(connection: sqlite3.Connection, _record: object) -> None:
     # Acknowledged means on the disk, also after a power cut.
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
+    # A row that is replaced is deleted; without this, triggers would not hear of it.
+    cursor.execute("PRAGMA recursive_triggers = ON")
     cursor.close()
 
 

@@ -1,6 +1,6 @@
 """Closing one interval: a pure function, the same bytes on every machine."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
@@ -177,12 +177,13 @@ def close(
     statement = Statement(
         header, sections, trees, deltas, clearing.trades, settled, certified, silent
     )
-    return statement, _next_state(state, accepted, statement)
+    return statement, state_after(state, inputs, statement)
 
 
-def _next_state(state: State, accepted: Iterable[Accepted], statement: Statement) -> State:
+def state_after(state: State, inputs: Inputs, statement: Statement) -> State:
+    """What an interval's close hands to the next, given what the one before handed to it."""
     standings = dict(state.standings)
-    for verdict in accepted:
+    for verdict in inputs.accepted:
         standings[verdict.record.meter] = Standing(verdict.record, verdict.digest)
     settled = statement.settled
     arrears = tuple(position.arrears_after for position in settled.positions)

@@ -1,0 +1,306 @@
+"""The node: its communities opened, kept, and put down again.
+
+Nodes that share a database share its communities: each works for those it has a lease of, and takes
+over those whose node has not renewed its own. Every write carries the lease, so a node that has
+lost one can do no harm.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Signal
+from threading import Lock, Thread
+from time import time_ns
+
+from commonwatt.chain.account import Account
+from commonwatt.chain.errors import ChainError
+from commonwatt.chain.ledger import Ledger
+from commonwatt.errors import InputError
+from commonwatt.node.errors import DatabaseUnusable
+from commonwatt.node.folder import Publisher
+from commonwatt.node.founding import address_of, found, founding_of
+from commonwatt.node.keystore import read_account
+from commonwatt.node.pipeline import Node, Terms
+from commonwatt.node.registrar import BOOK_FILE, Registrar, open_book
+from commonwatt.node.service.clock import Clock, RecordClock, system_clock
+from commonwatt.node.service.events import Events
+from commonwatt.node.service.hosted import Hosted
+from commonwatt.node.service.keeper import Keeper
+from commonwatt.node.service.members import (
+    CommunityFile,
+    community_key,
+    community_of_file,
+    currency_of,
+    deposits_of,
+    kept_of,
+    limits_of_file,
+    read_community_file,
+    tariff_of,
+)
+from commonwatt.node.service.settings import NodeSettings, read_node_file
+from commonwatt.node.store import Database, Lease, Store, file_url
+from commonwatt.node.treasury import LedgerTreasury
+from commonwatt.node.wiring import DATABASE_FILE, NODE_FOLDER, OpenChain, open_chain
+from commonwatt.quantity import parse_time
+from commonwatt.statement.community import Community
+
+SALTS_NOTE = "leaf salts"
+SECRET_BYTES = 32
+LEASE_S = 15.0
+"""A node that says nothing for so long has lost its communities."""
+RENEW_S = 4.0
+"""How often a lease is renewed, and communities without a node are looked for."""
+
+_log = logging.getLogger("commonwatt.service")
+
+
+class ServiceUnusable(InputError):
+    """Settings that contradict each other, or what the node's folder holds."""
+
+
+@dataclass(slots=True)
+class _Tenure:
+    """A community this node works for."""
+
+    lease: Lease
+    hosted: Hosted
+    chain: OpenChain
+    keeper: Keeper
+
+
+class Service:
+    """All communities of one node."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the settings; nothing is opened yet.
+
+        Args:
+            folder: holds `node.toml`, the communities' files, and everything the node keeps.
+
+        Raises:
+            NodeFileUnusable, CommunityFileUnusable, ServiceUnusable: naming what to mend.
+        """
+        self.folder = folder
+        self.settings: NodeSettings = read_node_file(folder)
+        self.files = [read_community_file(folder / name) for name in self.settings.communities]
+        names = [file.name for file in self.files]
+        if len(set(names)) != len(names) or not names:
+            raise ServiceUnusable(f"{folder}: communities {names}: each needs a name of its own")
+        self.clock = self._clock()
+        self._tenures: dict[str, _Tenure] = {}
+        self._lock = Lock()
+        self._store: Store | None = None
+        self._stopping = Signal()
+        self._thread = Thread(target=self._renew, name="leases", daemon=True)
+        self._is_started = False
+
+    def _clock(self) -> Clock:
+        if self.settings.clock == "system":
+            return system_clock
+        return RecordClock(min(parse_time(file.first_start) for file in self.files))
+
+    @property
+    def communities(self) -> Mapping[str, Hosted]:
+        """Those this node works for, by name."""
+        return {name: tenure.hosted for name, tenure in self._tenures.items()}
+
+    @property
+    def keepers(self) -> Mapping[str, Keeper]:
+        """By community."""
+        return {name: tenure.keeper for name, tenure in self._tenures.items()}
+
+    @property
+    def store(self) -> Store:
+        """The node's database."""
+        if self._store is None:
+            raise ServiceUnusable("the service is not open")
+        return self._store
+
+    def open(self) -> None:
+        """Open the database and the communities that no other node works for.
+
+        What is not founded is founded, and all else goes on where it was left.
+
+        Raises:
+            ChainUnreachable: a chain is away; a community cannot start without having seen it.
+            DatabaseUnusable: the database is.
+        """
+        default = file_url(self.folder / DATABASE_FILE)
+        self._store = Store(self.settings.database or default)
+        try:
+            for file in self.files:
+                self._take_over(file)
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self) -> None:
+        """Begin to close intervals when they are due, and to look after the leases."""
+        self._is_started = True
+        for tenure in self._tenures.values():
+            tenure.keeper.start()
+        self._thread.start()
+
+    def _take_over(self, file: CommunityFile) -> None:
+        """Work for a community, unless another node does."""
+        lease = self.store.leases.acquire(community_key(file.name), self.settings.name, LEASE_S)
+        if lease is None:
+            return
+        tenure = self._host(file, lease)
+        if self._is_started:
+            tenure.keeper.start()
+            _log.info("%s: taken over", file.name)
+        self._tenures = {**self._tenures, file.name: tenure}
+
+    def _renew(self) -> None:
+        """Keep what we have, and take over what nobody has."""
+        while not self._stopping.wait(RENEW_S):
+            for file in self.files:
+                with self._lock:
+                    if not self._stopping.is_set():
+                        self._look_after(file)
+
+    def _look_after(self, file: CommunityFile) -> None:
+        tenure = self._tenures.get(file.name)
+        try:
+            if tenure is None:
+                self._take_over(file)
+                return
+            renewed = self.store.leases.renew(tenure.lease, LEASE_S)
+        except (DatabaseUnusable, ChainError) as error:
+            # Without the database nothing can be written, so nothing can go wrong meanwhile.
+            _log.warning("%s: %s", file.name, error)
+            return
+        if renewed is None or tenure.keeper.failure is not None:
+            _log.warning("%s: another node works for it now", file.name)
+            self._put_down(file.name)
+        else:
+            tenure.lease = renewed
+
+    def _put_down(self, name: str) -> None:
+        tenure = self._tenures[name]
+        self._tenures = {own: kept for own, kept in self._tenures.items() if own != name}
+        tenure.keeper.stop()
+        tenure.hosted.book.close()
+        tenure.chain.close()
+
+    def _host(self, file: CommunityFile, lease: Lease) -> _Tenure:
+        folder = self.folder / file.name
+        (folder / NODE_FOLDER).mkdir(parents=True, exist_ok=True)
+        account = read_account(self.folder / self.settings.chain.key)
+        chain = open_chain(self.settings.chain.url, folder, self.clock)
+        try:
+            hosted = self._at_work(file, folder, account, chain, lease)
+        except BaseException:
+            chain.close()
+            raise
+        keeper = Keeper(hosted, self.clock)
+        hosted.on_records = keeper.wake
+        return _Tenure(lease, hosted, chain, keeper)
+
+    def _at_work(
+        self,
+        file: CommunityFile,
+        folder: Path,
+        account: Account,
+        chain: OpenChain,
+        lease: Lease,
+    ) -> Hosted:
+        database = self.store.database(community_key(file.name), lease)
+        founding = founding_of(
+            chain.connection,
+            database,
+            account=account,
+            supplier=_account(file.supplier),
+            grid_operator=_account(file.grid_operator),
+            currency=currency_of(file),
+        )
+        community = community_of_file(file, address_of(chain.connection, founding))
+        _require_same_ledger(file, community)
+        kept = kept_of(file, community)
+        ledger = found(chain.connection, database, founding, community, deposits_of(file), kept)
+        return self._hosted(file, folder, account, community, database, ledger, kept)
+
+    def _hosted(  # noqa: PLR0917 - what a community is made of
+        self,
+        file: CommunityFile,
+        folder: Path,
+        account: Account,
+        community: Community,
+        database: Database,
+        ledger: Ledger,
+        kept: Mapping[bytes, int],
+    ) -> Hosted:
+        book = open_book(
+            folder / NODE_FOLDER / BOOK_FILE,
+            community,
+            account.address_bytes,
+            ledger.lifetime_s(),
+        )
+        registrar = Registrar(book, account, community, kept, folder)
+        publisher = Publisher(folder)
+        node = Node(
+            community,
+            _secret(database),
+            database=database,
+            treasury=LedgerTreasury(ledger, account, self.settings.chain.confirmations),
+            publisher=publisher,
+            now=self.clock,
+            closed=lambda closed: hosted.hear(closed),  # noqa: PLW0108 - it is not there yet
+        )
+        hosted = Hosted(
+            file.name,
+            folder,
+            node=node,
+            ledger=ledger,
+            registrar=registrar,
+            book=book,
+            publisher=publisher,
+            terms=Terms(tariff_of(file), limits_of_file(file, community)),
+            clock=self.clock,
+            events=Events(time_ns() // 1_000_000),
+        )
+        node.recall()
+        if isinstance(self.clock, RecordClock):
+            self.clock.reach(node.interval.start)
+        return hosted
+
+    def close(self) -> None:
+        """Stop, publish, give the leases back, let go of everything; may be called twice."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            for name, tenure in list(self._tenures.items()):
+                tenure.keeper.stop()
+                tenure.hosted.publish()
+                self._put_down(name)
+                self.store.leases.release(tenure.lease)
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+
+def _account(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+def _secret(database: Database) -> bytes:
+    """What salts the community's leaves: drawn once, kept for ever."""
+    if database.note(SALTS_NOTE) is None:
+        database.take_note(SALTS_NOTE, os.urandom(SECRET_BYTES))
+    return database.note(SALTS_NOTE) or b""
+
+
+def _require_same_ledger(file: CommunityFile, community: Community) -> None:
+    """The meters' opening records must name the ledger that the founding makes."""
+    for registration in community.registrations:
+        said = registration.opening_record.ledger
+        if said != community.chain.ledger:
+            raise ServiceUnusable(
+                f"community {file.name}: meter {registration.meter.hex()} was set up for ledger "
+                f"{said.hex()}, this chain and key make {community.chain.ledger.hex()}: "
+                "commonwatt init --show says which to use"
+            )
