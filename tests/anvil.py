@@ -46,9 +46,7 @@ def running_anvil(chain_id: int, *more: str) -> Iterator[str]:
     """
     program = anvil_program()
     if program is None:
-        pytest.skip(
-            "Anvil is not installed: make test-tools installs it"
-        )
+        pytest.skip("Anvil is not installed: make test-tools installs it")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

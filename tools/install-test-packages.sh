@@ -1,6 +1,7 @@
 #!/bin/sh
 # Debian packages that the tests use, installed when we may: a browser to look at the report, fonts
-# with Korean letters, a database server, a broker. Without them the tests that need them are skipped, and say so.
+# with Korean letters, a database server, a broker. The tests start servers of their own in folders
+# of their own. Without a package the tests that need it are skipped, and say so.
 set -eu
 packages=""
 command -v chromium >/dev/null || packages="$packages chromium"

@@ -13,6 +13,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from commonwatt import __version__
 from commonwatt.cli.certificate import certificate_app
+from commonwatt.cli.gateway import gateway_app
+from commonwatt.cli.node_commands import doctor, init
 from commonwatt.errors import CommonwattError, InputError
 
 EXIT_FALSE, EXIT_UNDECIDED, EXIT_INTERRUPTED = 1, 2, 130
@@ -31,6 +33,9 @@ app.command(market_app)
 app.command(certificate_app)
 chain_app = App(name="chain", help="The embedded chain of a run, for wallets and other programs.")
 app.command(chain_app)
+app.command(gateway_app)
+app.command(init)
+app.command(doctor)
 
 
 @app.command
@@ -69,6 +74,28 @@ def demo(
 
     options = DemoOptions(scenario, days, start, homes, rule, market, chain, key)
     return run_demo(options, out, resume, as_json=json)
+
+
+@app.command(name="serve")
+def serve_node(
+    folder: Path,
+    /,
+    *,
+    log_level: Literal["debug", "info", "warning", "error"] = "info",
+    log_json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Keep a node's communities day and night: take records in, close, pay, answer.
+
+    Ends at a signal (Ctrl-C), after writing out what it published.
+
+    Args:
+        folder: The node's directory, as commonwatt init makes it.
+        log_level: What is worth a line on standard error.
+        log_json: Write log lines as JSON objects.
+    """
+    from commonwatt.cli.serve import run_serve  # noqa: PLC0415 - heavy
+
+    return run_serve(folder, log_level, as_json=log_json)
 
 
 @app.command
@@ -213,6 +240,38 @@ def meter_verify(file: Path, /, *, public_key: str | None = None) -> int:
     from commonwatt.cli.meter import run_verify  # noqa: PLC0415 - only this command needs it
 
     return run_verify(file, public_key)
+
+
+@meter.command
+def simulate(
+    *,
+    to: str,
+    community: str,
+    scenario: Literal["village", "suburb", "town"] = "suburb",
+    speed: float = 900.0,
+    days: int = 1,
+    start: str | None = None,
+    node: str | None = None,
+    state: Path | None = None,
+) -> int:
+    """Let a scenario's meters sign and send their records to a node, for trying it.
+
+    They are the meters of `commonwatt demo`, so their days must come to the same roots. Exit code
+    0: all records were taken; 1: the node refused some.
+
+    Args:
+        to: The node, as http://HOST:PORT, or its broker, as mqtt://HOST:PORT.
+        community: Its name at the node.
+        scenario: One of the neighbourhoods that ship with the program.
+        speed: Simulated seconds in one second; 0: as fast as the node answers.
+        days: How many days.
+        start: First day, as 2016-06-21.
+        node: The node's http address, to ask for the ledger; the one of --to unless given.
+        state: File that remembers what was answered, to go on with the same command.
+    """
+    from commonwatt.cli.meter import SimulateOptions, run_simulate  # noqa: PLC0415 - as above
+
+    return run_simulate(SimulateOptions(scenario, start, days, speed, to, node, community, state))
 
 
 @market_app.command

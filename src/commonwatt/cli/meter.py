@@ -1,8 +1,11 @@
 """`commonwatt meter`: keys and records by hand, for trying things out and for installers."""
 
+import asyncio
+import math
 import os
 import sys
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -20,6 +23,7 @@ from commonwatt.meter.record import (
 from commonwatt.quantity import BadInterval, parse_time, time_text
 
 REGISTER_MAX = 2**64 - 1
+EXIT_INTERRUPTED = 130
 
 
 class MeterInputUnusable(InputError):
@@ -46,6 +50,20 @@ class SignOptions:
     export_mwh: int
     duration: int
     previous: str
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateOptions:
+    """What `commonwatt meter simulate` was told."""
+
+    scenario: str
+    start: str | None
+    days: int
+    speed: float
+    to: str
+    node: str | None
+    community: str
+    state: Path | None
 
 
 def run_keygen(file: Path) -> int:
@@ -121,6 +139,81 @@ def run_verify(file: Path, public_key: str | None) -> int:
     names = [flag.name.lower() for flag in Quality(record.quality) if flag.name]
     print(f"  quality   {', '.join(names) or 'nothing said'}")
     return 0
+
+
+def run_simulate(options: SimulateOptions) -> int:
+    """Send a scenario's records; 0 if the node took all of them, 1 if it refused some."""
+    # Heavy, and of no use to the other commands.
+    from commonwatt.microgrid import load_scenario  # noqa: PLC0415
+    from commonwatt.node.gateway.http_link import (  # noqa: PLC0415
+        HttpLink,
+        HttpNode,
+        NodeAddress,
+        ask_community,
+    )
+    from commonwatt.node.gateway.mqtt_link import MqttLink  # noqa: PLC0415
+    from commonwatt.node.gateway.simulation import Simulation  # noqa: PLC0415
+    from commonwatt.node.mqtt.client import BrokerAddress  # noqa: PLC0415
+
+    if not (math.isfinite(options.speed) and options.speed >= 0):
+        raise MeterInputUnusable(f"--speed {options.speed}: use 0 or more")
+    try:
+        start = None if options.start is None else date.fromisoformat(options.start)
+    except ValueError:
+        raise MeterInputUnusable(
+            f"--start {options.start!r}: write a day like 2016-06-21"
+        ) from None
+    is_broker = options.to.startswith(("mqtt:", "mqtts:"))
+    if is_broker and options.node is None:
+        raise MeterInputUnusable(
+            "a broker does not know the ledger: name the node's http address with --node"
+        )
+    neighbourhood = load_scenario(options.scenario, start=start, days=options.days)
+    node = NodeAddress.parse(options.node or options.to)
+
+    async def work() -> Simulation:
+        facts = await ask_community(node, options.community)
+        link: HttpLink | MqttLink
+        if is_broker:
+            link = MqttLink(BrokerAddress.parse(options.to), options.community, facts.meters)
+        else:
+            link = HttpLink(HttpNode(NodeAddress.parse(options.to)), options.community)
+        simulation = Simulation(
+            neighbourhood,
+            facts,
+            link,
+            speed=options.speed,
+            state_file=options.state,
+            told=_tell_progress,
+        )
+        await simulation.run()
+        return simulation
+
+    try:
+        done = asyncio.run(work())
+    except KeyboardInterrupt:
+        words = "go on with the same command" if options.state else "--state FILE remembers how far"
+        print(f"commonwatt: interrupted; {words}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    finally:
+        _tell_progress(0, 0)
+    tally = done.tally
+    refused = sum(tally.refused.values())
+    print(f"meters      {done.meters}")
+    print(f"intervals   {done.done} of {neighbourhood.intervals}")
+    print(f"accepted    {tally.accepted}")
+    print(f"duplicates  {tally.duplicates}")
+    print(f"refused     {refused}")
+    for reason, count in sorted(tally.refused.items()):
+        print(f"  {count} {reason}")
+    return 1 if refused else 0
+
+
+def _tell_progress(done: int, total: int) -> None:
+    """One line on a terminal, written over; taken away at the end."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[Ksent intervals {done} of {total}" if total else "\r\033[K")
+        sys.stderr.flush()
 
 
 def _time(seconds: int) -> str:

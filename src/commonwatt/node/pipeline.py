@@ -213,6 +213,11 @@ class Node:
             self._standings[record.meter] = Standing(record, verdict.digest)
 
     @property
+    def is_in_doubt(self) -> bool:
+        """Whether nobody knows if the last write was kept; nothing is written any more then."""
+        return self._database.in_doubt
+
+    @property
     def silent(self) -> list[bytes]:
         """Meters that have not spoken for the open interval."""
         heard = self._accepted.get(self.interval.end, {})

@@ -23,7 +23,11 @@ READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
 
 def durable_engine(path: Path) -> Engine:
     """Connections to a file whose every transaction says by `BEGIN` how it begins."""
-    engine = create_engine(URL.create("sqlite", database=str(path)))
+    engine = create_engine(
+        # Parameters of statements hold records and salts: no log and no error shows them.
+        URL.create("sqlite", database=str(path)),
+        hide_parameters=True,
+    )
     event.listen(engine, "connect", _make_durable)
     event.listen(engine, "begin", _begin)
     return engine

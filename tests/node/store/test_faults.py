@@ -197,6 +197,7 @@ def test_a_write_nobody_heard_of_stops_its_writer_until_it_has_read_again(
     with pytest.raises(DatabaseUnusable, match="connection lost") as lost:
         database.acknowledge(NOON, batch(end), [])
     assert lost.value.in_doubt
+    assert database.in_doubt
     for write in (
         lambda: database.acknowledge(NOON, batch(end + QUARTER), []),
         lambda: database.mark_paid(NOON, b"transaction", 1, 0.1),
@@ -215,6 +216,7 @@ def test_a_write_that_was_refused_leaves_no_doubt(store: Store) -> None:
     with pytest.raises(DatabaseUnusable) as refusal:
         database.acknowledge(NOON, batch(NOON), [])
     assert not refusal.value.in_doubt
+    assert not database.in_doubt
     database.acknowledge(NOON, batch(NOON + QUARTER), [])
 
 

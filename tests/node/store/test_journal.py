@@ -155,7 +155,7 @@ def test_entries_follow_from_each_other_whoever_writes_at_the_same_time(url: str
     writers, rounds = 4, 8
     stores = [Store(url) for _ in range(writers)]
     stores[0].database(STREET).acknowledge(NOON, [], [refused(0, NOON)])
-    ready = Barrier(writers)
+    ready = Barrier(writers, timeout=20)
 
     def write(number: int) -> None:
         database, quarantine = (get(STREET) for get in

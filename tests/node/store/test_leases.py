@@ -84,7 +84,7 @@ def test_a_node_that_starts_again_overtakes_itself(store: Store, other: Store) -
 def test_of_many_nodes_that_want_a_community_exactly_one_gets_it(url: str) -> None:
     nodes, rounds = 6, 10
     stores = [Store(url) for _ in range(nodes)]
-    ready = Barrier(nodes)
+    ready = Barrier(nodes, timeout=20)
 
     def race(number: int) -> list[Lease | None]:
         got = []
@@ -108,7 +108,7 @@ def test_of_many_nodes_that_take_over_at_once_exactly_one_does(url: str) -> None
     nodes, rounds = 6, 10
     stores = [Store(url) for _ in range(nodes)]
     taken(stores[0], "gone", OVER)
-    ready = Barrier(nodes)
+    ready = Barrier(nodes, timeout=20)
 
     def race(number: int) -> list[Lease | None]:
         got = []

@@ -99,7 +99,7 @@ def test_of_many_that_ask_at_once_one_carries_it_out(url: str, before: str) -> N
     stores = [Store(url) for _ in range(askers)]
     if before == "expired":
         stores[0].answers(STREET).begin("member 1", "key", ASKED, OVER)
-    ready = Barrier(askers)
+    ready = Barrier(askers, timeout=20)
 
     def ask(store: Store) -> Known:
         ready.wait()

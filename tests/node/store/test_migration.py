@@ -118,6 +118,9 @@ def require_everything_is_there(store: Store) -> None:
     assert database.counts() == (6, 3)
     assert database.verified().number == 4
     assert store.communities() == [ONLY_COMMUNITY]
+    with store.transactions.reading() as connection:
+        versions = connection.scalars(text("SELECT version FROM schema_version")).all()
+    assert versions == [migration.VERSION]
 
 
 def test_a_database_of_version_1_becomes_the_newest_with_every_row(url: str) -> None:
@@ -149,7 +152,7 @@ def test_an_old_database_gets_the_very_tables_of_a_new_one(
 def test_of_several_programs_that_open_an_old_database_one_brings_it_up_to_date(url: str) -> None:
     old_database(url, make_version_1, fill_version_1)
     programs = 4
-    ready = Barrier(programs)
+    ready = Barrier(programs, timeout=20)
 
     def open_at_once(_: int) -> Store:
         ready.wait()
@@ -164,7 +167,7 @@ def test_of_several_programs_that_open_an_old_database_one_brings_it_up_to_date(
 
 def test_of_several_programs_that_open_a_new_database_one_makes_it(url: str) -> None:
     programs = 4
-    ready = Barrier(programs)
+    ready = Barrier(programs, timeout=20)
 
     def open_at_once(number: int) -> None:
         ready.wait()

@@ -79,6 +79,20 @@ def test_nothing_is_decided_about_what_is_not_there(store: Store, quarantine: Qu
     assert quarantine.decisions() == []
 
 
+def test_what_another_community_decides_under_the_same_numbers_changes_nothing(
+    store: Store, quarantine: Quarantine
+) -> None:
+    said = quarantine.decide(3, Ruling.REJECTED, "operator")
+    other, database = store.quarantine(MILL), store.database(MILL)
+    database.acknowledge(NOON, [], [refused(number, NOON) for number in range(2)])
+    other.decide(1, Ruling.REJECTED, "operator")
+    other.decide(2, Ruling.RELEASED, "operator")
+    database.acknowledge(NOON, [], [], readmitted=[2])
+    assert numbers(quarantine.waiting()) == [1, 2, 4]
+    assert quarantine.decisions() == [said]
+    assert [found.readmitted for found in quarantine.all()] == [None] * 4
+
+
 def test_what_an_operator_writes_is_kept_to_the_letter(quarantine: Quarantine) -> None:
     remark = "'); DROP TABLE record; -- \\ \" % %s :name ? 검침 \n"
     said = quarantine.decide(1, Ruling.REJECTED, remark, remark)

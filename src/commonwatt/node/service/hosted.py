@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from time import perf_counter
 
 from commonwatt.certificate.log import SignedAction
 from commonwatt.chain.errors import ChainError
@@ -17,6 +18,8 @@ from commonwatt.node.pipeline import Closed, Node, Terms
 from commonwatt.node.registrar import Registrar, publish_book
 from commonwatt.node.service.clock import Clock, RecordClock
 from commonwatt.node.service.events import Events
+from commonwatt.node.service.redaction import REDACTION
+from commonwatt.node.service.watch import Watch
 from commonwatt.statement.community import Community
 from commonwatt.statement.publication import day_of
 
@@ -96,11 +99,18 @@ class Hosted:
         self._day_is_over = False
         self.on_records: Callable[[], None] = lambda: None
         """Called after records were taken: an interval may be complete now."""
+        self.watch = Watch()
+        """Hears of batches, closes and the chain: figures and logs."""
 
     @property
     def community(self) -> Community:
         """Members, meters, rules."""
         return self._node.community
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the database's last answer was lost: what is in memory may not be kept."""
+        return self._node.is_in_doubt
 
     # Records
 
@@ -116,7 +126,7 @@ class Hosted:
         Raises:
             DatabaseUnusable: nothing of it is acknowledged; the sender may try again.
         """
-        request = _Request(batch)
+        request, began = _Request(batch), perf_counter()
         with self._queue_lock:
             self._queue.append(request)
         with self._lock:
@@ -124,8 +134,10 @@ class Hosted:
                 with self._queue_lock:
                     taken, self._queue = self._queue, []
                 self._take(taken)
+                self._close_complete()
         if request.error is not None:
             raise request.error
+        self.watch.took(request.verdicts, perf_counter() - began)
         self.on_records()
         return request.verdicts
 
@@ -150,6 +162,12 @@ class Hosted:
         finally:
             for request in requests:
                 request.is_done = True
+
+    def _close_complete(self) -> None:
+        """On a test bed an interval is over as soon as all meters have spoken, before the next."""
+        while isinstance(self._clock, RecordClock) and self._node.is_complete:
+            self._conclude()
+            self._settle()
 
     def _follow(self, signed: Sequence[SignedRecord]) -> None:
         """On a test bed it is as late as the open interval's end once a record says so."""
@@ -189,13 +207,25 @@ class Hosted:
             ChainError: the chain is away, and this node has not seen the lanes yet.
         """
         with self._lock:
-            if isinstance(self._clock, RecordClock):
-                node = self._node
-                self._clock.reach(node.interval.end + node.community.grace_s)
-            self._node.conclude(self._terms)
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if isinstance(self._clock, RecordClock):
+            node = self._node
+            self._clock.reach(node.interval.end + node.community.grace_s)
+        self._node.conclude(self._terms)
 
     def settle(self) -> bool:
-        """Anchor and pay what is stated; False while the chain cannot be reached."""
+        """Anchor and pay what is stated; False while the chain cannot be reached.
+
+        Records are taken in meanwhile, except on a test bed, where they close intervals themselves.
+        """
+        if isinstance(self._clock, RecordClock):
+            with self._lock:
+                return self._settle()
+        return self._settle()
+
+    def _settle(self) -> bool:
         try:
             self._node.settle()
             if self._day_is_over:
@@ -207,13 +237,17 @@ class Hosted:
         return True
 
     def _tell_chain(self, state: str) -> None:
+        # Everybody may see it, and the address of a chain's node may hold a password.
+        state = REDACTION.text(state)
         if state != self._chain:
             self.events.add(self._clock(), "chain", state=state)
+            self.watch.chain(state)
         self._chain = state
 
     def hear(self, closed: Closed) -> None:
         """An interval is on the chain: take it over into the book and tell everybody."""
         self._registrar.enter(closed)
+        self.watch.closed(closed)
         header, interval = closed.statement.header, closed.inputs.interval
         self._day_is_over |= day_of(interval.end) != day_of(interval.start)
         self.events.add(

@@ -7,12 +7,13 @@ lost one can do no harm.
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Signal
 from threading import Lock, Thread
 from time import time_ns
+from typing import Protocol
 
 from commonwatt.chain.account import Account
 from commonwatt.chain.errors import ChainError
@@ -22,12 +23,17 @@ from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.folder import Publisher
 from commonwatt.node.founding import address_of, found, founding_of
 from commonwatt.node.keystore import read_account
+from commonwatt.node.mqtt.client import BrokerAddress
+from commonwatt.node.mqtt.home.feed import HomeAssistant
+from commonwatt.node.mqtt.home.settings import read_home_settings
+from commonwatt.node.mqtt.intake import MqttIntake
 from commonwatt.node.pipeline import Node, Terms
 from commonwatt.node.registrar import BOOK_FILE, Registrar, open_book
 from commonwatt.node.service.clock import Clock, RecordClock, system_clock
 from commonwatt.node.service.events import Events
 from commonwatt.node.service.hosted import Hosted
 from commonwatt.node.service.keeper import Keeper
+from commonwatt.node.service.logs import CommunityLog
 from commonwatt.node.service.members import (
     CommunityFile,
     community_key,
@@ -39,7 +45,10 @@ from commonwatt.node.service.members import (
     read_community_file,
     tariff_of,
 )
+from commonwatt.node.service.metrics import Metrics
+from commonwatt.node.service.redaction import REDACTION, secrets_in
 from commonwatt.node.service.settings import NodeSettings, read_node_file
+from commonwatt.node.service.watch import Watches
 from commonwatt.node.store import Database, Lease, Store, file_url
 from commonwatt.node.treasury import LedgerTreasury
 from commonwatt.node.wiring import DATABASE_FILE, NODE_FOLDER, OpenChain, open_chain
@@ -60,6 +69,14 @@ class ServiceUnusable(InputError):
     """Settings that contradict each other, or what the node's folder holds."""
 
 
+class _Talker(Protocol):
+    """Works in threads of its own, from `start` to `stop`."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 @dataclass(slots=True)
 class _Tenure:
     """A community this node works for."""
@@ -68,6 +85,20 @@ class _Tenure:
     hosted: Hosted
     chain: OpenChain
     keeper: Keeper
+    talkers: tuple[_Talker, ...]
+    """What takes in and tells over MQTT."""
+
+    def start(self) -> None:
+        """Close intervals when they are due, take in and tell."""
+        self.keeper.start()
+        for talker in self.talkers:
+            talker.start()
+
+    def stop(self) -> None:
+        """The other way round."""
+        for talker in reversed(self.talkers):
+            talker.stop()
+        self.keeper.stop()
 
 
 class Service:
@@ -84,10 +115,16 @@ class Service:
         """
         self.folder = folder
         self.settings: NodeSettings = read_node_file(folder)
-        self.files = [read_community_file(folder / name) for name in self.settings.communities]
+        self.data = folder / self.settings.data
+        """Where the communities are; nodes that share a database share it, too."""
+        self.files = [read_community_file(self.data / name) for name in self.settings.communities]
         names = [file.name for file in self.files]
         if len(set(names)) != len(names) or not names:
             raise ServiceUnusable(f"{folder}: communities {names}: each needs a name of its own")
+        urls = (self.settings.database, self.settings.mqtt, self.settings.chain.url)
+        REDACTION.hide(secret for url in urls for secret in secrets_in(url))
+        self.metrics = Metrics()
+        """For whoever watches this node; `metrics_text` is all of it."""
         self.clock = self._clock()
         self._tenures: dict[str, _Tenure] = {}
         self._lock = Lock()
@@ -140,7 +177,7 @@ class Service:
         """Begin to close intervals when they are due, and to look after the leases."""
         self._is_started = True
         for tenure in self._tenures.values():
-            tenure.keeper.start()
+            tenure.start()
         self._thread.start()
 
     def _take_over(self, file: CommunityFile) -> None:
@@ -150,7 +187,7 @@ class Service:
             return
         tenure = self._host(file, lease)
         if self._is_started:
-            tenure.keeper.start()
+            tenure.start()
             _log.info("%s: taken over", file.name)
         self._tenures = {**self._tenures, file.name: tenure}
 
@@ -173,8 +210,12 @@ class Service:
             # Without the database nothing can be written, so nothing can go wrong meanwhile.
             _log.warning("%s: %s", file.name, error)
             return
-        if renewed is None or tenure.keeper.failure is not None:
+        if renewed is None:
             _log.warning("%s: another node works for it now", file.name)
+            self._put_down(file.name)
+        elif tenure.hosted.is_in_doubt or tenure.keeper.failure is not None:
+            # What memory has may not be what is kept: begin again from what is kept, next time.
+            _log.warning("%s: begun again from the database", file.name)
             self._put_down(file.name)
         else:
             tenure.lease = renewed
@@ -182,14 +223,15 @@ class Service:
     def _put_down(self, name: str) -> None:
         tenure = self._tenures[name]
         self._tenures = {own: kept for own, kept in self._tenures.items() if own != name}
-        tenure.keeper.stop()
+        tenure.stop()
         tenure.hosted.book.close()
         tenure.chain.close()
 
     def _host(self, file: CommunityFile, lease: Lease) -> _Tenure:
-        folder = self.folder / file.name
+        folder = self.data / file.name
         (folder / NODE_FOLDER).mkdir(parents=True, exist_ok=True)
         account = read_account(self.folder / self.settings.chain.key)
+        REDACTION.hide((account.key,))
         chain = open_chain(self.settings.chain.url, folder, self.clock)
         try:
             hosted = self._at_work(file, folder, account, chain, lease)
@@ -198,7 +240,17 @@ class Service:
             raise
         keeper = Keeper(hosted, self.clock)
         hosted.on_records = keeper.wake
-        return _Tenure(lease, hosted, chain, keeper)
+        hosted.watch = Watches(self.metrics.watch(file.name), CommunityLog(file.name))
+        return _Tenure(lease, hosted, chain, keeper, tuple(self._talkers(hosted)))
+
+    def _talkers(self, hosted: Hosted) -> Iterator[_Talker]:
+        if self.settings.mqtt is None:
+            return
+        broker = BrokerAddress.parse(self.settings.mqtt)
+        yield MqttIntake(hosted, broker)
+        homes = read_home_settings(hosted.folder)
+        if homes is not None:
+            yield HomeAssistant(hosted, broker, homes)
 
     def _at_work(
         self,
@@ -274,7 +326,7 @@ class Service:
             self._thread.join()
         with self._lock:
             for name, tenure in list(self._tenures.items()):
-                tenure.keeper.stop()
+                tenure.stop()
                 tenure.hosted.publish()
                 self._put_down(name)
                 self.store.leases.release(tenure.lease)
@@ -291,7 +343,9 @@ def _secret(database: Database) -> bytes:
     """What salts the community's leaves: drawn once, kept for ever."""
     if database.note(SALTS_NOTE) is None:
         database.take_note(SALTS_NOTE, os.urandom(SECRET_BYTES))
-    return database.note(SALTS_NOTE) or b""
+    found = database.note(SALTS_NOTE) or b""
+    REDACTION.hide((found,))
+    return found
 
 
 def _require_same_ledger(file: CommunityFile, community: Community) -> None:

@@ -35,8 +35,11 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:8080"
     database: str | None = None
     """SQLAlchemy URL; a SQLite file beside `node.toml` unless given."""
+    data: str = "."
+    """Directory of the communities' files and of what is published, seen from that of `node.toml`.
+    Nodes that share a database share it as well."""
     communities: tuple[str, ...] = ("community.toml",)
-    """Their files, beside `node.toml`."""
+    """Their files in `data`."""
     chain: ChainSettings = ChainSettings()
     mqtt: str | None = None
     """URL of the broker, as mqtt://host:1883; no MQTT unless given."""

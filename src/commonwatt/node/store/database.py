@@ -66,6 +66,11 @@ class Database:
         """20 bytes."""
         return self._scope.community
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nothing more is written here: a write may be kept that nobody heard of."""
+        return self._in_doubt
+
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         if self._in_doubt:

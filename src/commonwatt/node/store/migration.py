@@ -90,8 +90,6 @@ def _to_many_communities(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE {name} RENAME TO {name}_1"))
     for name in FIRST_TABLES:
         Table(f"{name}_1", old, autoload_with=connection)
-    for index in old.tables["refused_1"].indexes:
-        index.drop(connection)
     schema.create_all(connection)
     for new in (note, statement, checkpoint):
         source = old.tables[f"{new.name}_1"]

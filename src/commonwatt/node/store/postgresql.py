@@ -40,7 +40,7 @@ def server_engine(url: URL) -> Engine:
     """A pool of connections; what the URL says of the network goes before our own settings."""
     settings = {name: value for name, value in _NETWORK.items() if name not in url.query}
     # A connection is tried before it is used: after a restart of the server none fails.
-    engine = create_engine(url, pool_pre_ping=True, connect_args=settings)
+    engine = create_engine(url, pool_pre_ping=True, connect_args=settings, hide_parameters=True)
     event.listen(engine, "connect", _make_durable)
     return engine
 

@@ -1,0 +1,54 @@
+"""`commonwatt serve`: keep a node's communities until told to stop."""
+
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+
+from commonwatt.chain.errors import ChainError
+from commonwatt.node.service.hosted import Hosted
+from commonwatt.node.service.logs import Level, configure_logs
+from commonwatt.node.service.service import Service
+from commonwatt.node.service.settings import address_in
+from commonwatt.quantity import time_text
+from commonwatt.web.serving import served
+
+LOOK_S = 1.0
+
+
+def run_serve(folder: Path, level: Level, *, as_json: bool) -> int:
+    """Open everything, answer and close intervals, and put it all down again at a signal."""
+    configure_logs(level, as_json=as_json)
+    service = Service(folder)
+    stopping = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    service.open()
+    try:
+        host, port = address_in(service.settings.listen)
+        with served(service, host, port):
+            service.start()
+            for name, hosted in service.communities.items():
+                print(f"{name}: {_in_words(hosted)}", flush=True)
+            print(f"listening on http://{host}:{port}", flush=True)
+            while not stopping.wait(LOOK_S):
+                ended = [keeper for keeper in service.keepers.values() if not keeper.is_alive]
+                if ended:
+                    print(f"commonwatt: a keeper has ended: {ended[0].failure}", file=sys.stderr)
+                    return 1
+    except ChainError as error:
+        print(f"commonwatt: {error}", file=sys.stderr)
+        return 2
+    finally:
+        service.close()
+    return 0
+
+
+def _in_words(hosted: Hosted) -> str:
+    """A community in one line."""
+    community = hosted.community
+    return (
+        f"{len(community.accounts)} members, {len(community.registrations)} meters, "
+        f"ledger {community.chain.ledger.hex()}, "
+        f"open interval {time_text(hosted.status().open_start)}"
+    )

@@ -1,0 +1,143 @@
+"""Checks of a community's work: meters that speak, intervals that wait, records refused."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import func, select
+
+from commonwatt.errors import CommonwattError
+from commonwatt.meter.acceptance import Reason
+from commonwatt.node.service.additions import meter_of
+from commonwatt.node.service.finding import Finding, Patient, counted
+from commonwatt.node.service.members import CommunityFile, community_key
+from commonwatt.node.service.outlook import LISTED_MAX, Outlook, Stage, lacks, outlook_of
+from commonwatt.node.store.migration import VERSION
+from commonwatt.node.store.schema import decision, of, record, refused, statement
+from commonwatt.quantity import parse_time, time_text
+
+SILENT_INTERVALS, SILENT_S_MIN = 4, 3_600
+"""A meter is silent after so many intervals, and not before so many seconds."""
+WAITING_MAX = 2
+"""The chain may take its time for the latest intervals."""
+ANYBODYS = frozenset(
+    reason.name
+    for reason in (
+        Reason.UNREADABLE,
+        Reason.VERSION_UNKNOWN,
+        Reason.METER_UNKNOWN,
+        Reason.SIGNATURE_WRONG,
+    )
+)
+"""Reasons that anybody can cause, who needs no meter for it."""
+
+
+def work(patient: Patient) -> Iterator[Finding]:
+    """Each community's meters, waiting intervals and quarantine."""
+    for file in patient.files:
+        try:
+            outlook: Outlook | None = outlook_of(patient.folder, patient.settings, file)
+        except CommonwattError:
+            outlook = None  # the chain's check has said why
+        if outlook is None or outlook.stage is not Stage.FOUNDED:
+            yield from _before(patient, file, outlook)
+        elif patient.database.version() == VERSION:
+            yield _silent(patient, file)
+            yield _waiting(patient, file)
+            yield _quarantine(patient, file)
+
+
+def _before(patient: Patient, file: CommunityFile, outlook: Outlook | None) -> Iterator[Finding]:
+    """What is missing before a founding."""
+    ledger = outlook.chain.ledger if outlook else None
+    missing = lacks(file, ledger)
+    for what in missing:
+        says, _, do = what.partition(": ")
+        do = do.replace("FOLDER", str(patient.folder))
+        yield Finding("members", says, do or "add it", file.name)
+    missed = int(patient.now() - parse_time(file.first_start)) // file.interval_s
+    if missed > SILENT_INTERVALS and not patient.is_test_bed:
+        yield Finding(
+            "members",
+            f"first_start is {file.first_start}: {missed:,} intervals would be closed without "
+            "records",
+            "write a later first_start into the community's file before it is founded",
+            file.name,
+        )
+    elif not missing:
+        members, meters = counted(len(file.members), "member"), counted(len(file.meters), "meter")
+        says = f"{members} and {meters}, as the file says"
+        yield Finding("members", says, community=file.name)
+
+
+def _silent(patient: Patient, file: CommunityFile) -> Finding:
+    """Meters without a record for some time."""
+    key, ends = community_key(file.name), record.c.time_end
+    with patient.database.transactions.reading() as connection:
+        last = connection.scalar(select(func.max(ends)).where(of(record, key)))
+        now = int(patient.now()) if not patient.is_test_bed else last or 0
+        since = now - max(SILENT_INTERVALS * file.interval_s, SILENT_S_MIN) - file.grace_s
+        query = select(record.c.meter).where(of(record, key), ends > since).distinct()
+        heard = {meter.hex() for meter in connection.scalars(query)}
+    silent = [meter_of(meter) for meter in file.meters if meter_of(meter) not in heard]
+    if since < parse_time(file.first_start):
+        spoken = len(file.meters) - len(silent)
+        told = f"{spoken} of {counted(len(file.meters), 'meter')} have spoken since the beginning"
+        return Finding("meters", told, community=file.name)
+    if not silent:
+        return Finding("meters", f"all {len(file.meters)} speak", community=file.name)
+    told = ", ".join(silent[:LISTED_MAX]) + (", ..." if len(silent) > LISTED_MAX else "")
+    return Finding(
+        "meters",
+        f"{len(silent)} of {len(file.meters)} silent since {time_text(since)}: {told}",
+        "do they have power and network, what do their gateways say, and is the node running?",
+        file.name,
+    )
+
+
+def _waiting(patient: Patient, file: CommunityFile) -> Finding:
+    """Intervals that are stated and not on the chain."""
+    key = community_key(file.name)
+    open_ = (of(statement, key), statement.c.transaction.is_(None))
+    with patient.database.transactions.reading() as connection:
+        query = select(func.count(), func.min(statement.c.start)).where(*open_)
+        count, first = connection.execute(query).one()
+        last = connection.scalar(select(func.max(statement.c.start)).where(of(statement, key)))
+    if count > WAITING_MAX:
+        return Finding(
+            "intervals",
+            f"{count:,} wait for the chain, the first from {time_text(first)}",
+            "see what is said of the chain; the node sends them in order once it answers",
+            file.name,
+        )
+    told = (
+        "none closed yet" if last is None else f"closed up to {time_text(last + file.interval_s)}"
+    )
+    waiting = f", {count} on the way to the chain" if count else ""
+    return Finding("intervals", told + waiting, community=file.name)
+
+
+def _quarantine(patient: Patient, file: CommunityFile) -> Finding:
+    """Refused records about which nothing is decided."""
+    key = community_key(file.name)
+    decided = select(decision.c.refusal).where(of(decision, key))
+    query = (
+        select(refused.c.reason, func.count())
+        .where(of(refused, key), refused.c.number.not_in(decided))
+        .group_by(refused.c.reason)
+        .order_by(refused.c.reason)
+    )
+    with patient.database.transactions.reading() as connection:
+        found = {row[0]: int(row[1]) for row in connection.execute(query)}
+    ours = {reason: count for reason, count in found.items() if reason not in ANYBODYS}
+    strangers = sum(found.values()) - sum(ours.values())
+    told = "empty"
+    if strangers:
+        told = f"{counted(strangers, 'record')} that no meter of the community signed"
+    if not ours:
+        return Finding("quarantine", told, community=file.name)
+    named = ", ".join(f"{count:,} {reason}" for reason, count in ours.items())
+    return Finding(
+        "quarantine",
+        f"{counted(sum(ours.values()), 'record')} of the community's meters: {named}",
+        "look at them and release or reject them; docs/errors.md explains the reasons",
+        file.name,
+    )
