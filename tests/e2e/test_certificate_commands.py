@@ -112,15 +112,22 @@ def test_the_list_tells_meter_interval_energy_and_holder(day: Path, listed: dict
     assert sum(int(line.split()[2].replace(",", "")) for line in lines) == 369_363
 
 
-def test_units_are_given_and_used_up_and_the_audit_agrees(
-    day: Path, token: str, listed: dict
-) -> None:
+@pytest.fixture(scope="module")
+def used_up(day: Path, token: str, listed: dict) -> tuple[Answer, Answer]:
+    """100 Wh given to the bakery, which uses 60 of them up: what both commands said."""
     given = certificate(
         "transfer", day, token, 100, "--to", address(BAKERY), *member(PRODUCER), "--json"
     )
     assert given.code == 0, given.err
     used = certificate("retire", day, listed["id"], 60, *BREAD, *DAY, *member(BAKERY))
     assert used.code == 0, used.err
+    return given, used
+
+
+def test_units_are_given_and_used_up_and_the_audit_agrees(
+    day: Path, token: str, listed: dict, used_up: tuple[Answer, Answer]
+) -> None:
+    given, used = used_up
     assert used.out.startswith(f"retired 60 Wh of {token} for the bakery: bread; transaction 0x")
     found = shown(day, token)
     assert units(found) == {
@@ -236,6 +243,7 @@ def test_an_offer_ends_and_so_do_units_when_their_time_is_over(
     assert audit_is_ok(later)
 
 
+@pytest.mark.usefixtures("used_up")
 def test_units_withdrawn_exported_and_returned_are_all_somewhere(
     day: Path, listed: dict, tmp_path: Path
 ) -> None:

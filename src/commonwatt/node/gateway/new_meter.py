@@ -58,7 +58,7 @@ def driver_options(name: str, texts: Mapping[str, str]) -> dict[str, object]:
         DriverUnknown, DriverOptionsUnusable: no such driver or option, or not such a value.
 
     >>> driver_options("homeassistant", {"imports": "sensor.day,sensor.night"})
-    {'imports': ['sensor.day', 'sensor.night']}
+    {'imports': ('sensor.day', 'sensor.night')}
     """
     kind = DRIVERS.get(name)
     if kind is None:

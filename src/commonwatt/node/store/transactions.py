@@ -6,6 +6,7 @@ read takes a lock first. Everything that goes wrong comes as `DatabaseUnusable`;
 written, unless the error says that it is in doubt: the connection was lost on the answer.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -17,6 +18,9 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.sqlite import BEGIN, READ, WRITE, durable_engine
+
+# It would tell every row at the lowest level, and secrets stand in some of them.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 
 POSTGRESQL, SQLITE = "postgresql+psycopg", "sqlite"
 _FORMS = "name sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
