@@ -9,6 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from commonwatt.cli.doctor import run_doctor
 from commonwatt.meter.keys import MeterKey
 from commonwatt.meter.record import NO_PREVIOUS, Kind, Quality, Record
 from commonwatt.node.service.additions import place_of
@@ -122,14 +125,17 @@ def test_on_a_terminal_it_asks_and_asks_again(tmp_path: Path) -> None:
     assert [member.advance for member in file.members] == ["20"]
 
 
-def test_what_cannot_be_is_said_in_one_line_and_nothing_is_written(tmp_path: Path) -> None:
+def test_what_cannot_be_is_said_in_one_line_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = told(tmp_path, "init", "elm", "--retail", "dear")
     assert (code, out) == (2, "")
     assert err == "commonwatt: a price per kWh: 'dear' is not a decimal number like 0.30\n"
     assert list(tmp_path.iterdir()) == []
-    code, out, err = told(tmp_path, "doctor", "elm", "--json")
-    found = json.loads(out)
-    assert (code, err, found["well"]) == (1, "", False)
+    assert run_doctor(tmp_path / "elm", as_json=True) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["well"] is False
     [check] = found["checks"]
     assert check["check"] == "settings"
-    assert "commonwatt init elm writes one" in check["says"]
+    assert f"commonwatt init {tmp_path / 'elm'} writes one" in check["says"]
+    assert check["do"]

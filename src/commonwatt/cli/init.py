@@ -32,7 +32,7 @@ from commonwatt.node.service.additions import (
 )
 from commonwatt.node.service.finding import counted
 from commonwatt.node.service.members import CommunityFile, MemberEntry
-from commonwatt.node.service.outlook import address_in, planned_address
+from commonwatt.node.service.outlook import account_of_key, planned_address
 from commonwatt.node.service.settings import NODE_FILE, ChainSettings, NodeSettings
 from commonwatt.node.service.setup import (
     COMMUNITY_FILE,
@@ -136,12 +136,13 @@ def _make_beside(folder: Path, options: InitOptions, *, asks: bool) -> int:
         )
     settings = next(iter(places.values())).settings
     answers = Questions(options, asks=asks).community(folder)
-    operator = address_in(folder / settings.chain.key)
+    operator = account_of_key(folder / settings.chain.key)
     community, keys = _community(answers, options, operator)
     password = chosen_password()
-    written = put_beside(folder, NewNode(settings, community, keys), password)
-    row("written", f"{folder / written}, {_counted(keys)}; {folder / NODE_FILE} names it now")
-    _print_new(place_of(folder, community.name), encrypted=password is not None)
+    put_beside(folder, NewNode(settings, community, keys), password)
+    place = place_of(folder, community.name)
+    row("written", f"{place.path}, {_counted(keys)}; {folder / NODE_FILE} names it now")
+    _print_new(place, encrypted=password is not None)
     return 0
 
 
@@ -159,6 +160,11 @@ def _make_test_bed(folder: Path, options: InitOptions) -> int:
         raise SetupUnusable(
             "--scenario brings members, currency, interval, advances, accounts and times of its "
             "own: leave their options away"
+        )
+    if options.chain is not None and options.key is None:
+        raise SetupUnusable(
+            "--scenario with --chain needs --key: a test bed's own key can be computed by anybody, "
+            "and this one pays for the transactions"
         )
     neighbourhood = neighbourhood_named(options.scenario or "", options.start, options.days)
     settings, keys = _settings(folder, options, options.chain)
@@ -213,7 +219,7 @@ def _operator(folder: Path, settings: NodeSettings, keys: dict[str, bytes]) -> b
     """The account that signs for the node."""
     if keys:
         return Account.from_key(keys[OPERATOR_KEY]).address_bytes
-    return address_in(folder / settings.chain.key)
+    return account_of_key(folder / settings.chain.key)
 
 
 def _community(

@@ -5,6 +5,7 @@ import shlex
 
 from commonwatt.chain.account import checksum
 from commonwatt.chain.errors import ChainError
+from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.service.additions import Place, places_of
 from commonwatt.node.service.finding import counted
 from commonwatt.node.service.outlook import Outlook, Stage, lacks, outlook_of, stage_of
@@ -72,6 +73,8 @@ def looked_at(place: Place) -> tuple[Outlook | None, str]:
         return outlook_of(place.folder, place.settings, place.community), ""
     except ChainError as error:
         return None, f"the ledger is known once the chain answers: {told(place, str(error))}"
+    except DatabaseUnusable as error:
+        return None, f"whether it is founded is known once the database answers: {error}"
 
 
 def _founded_first(place: Place) -> str | None:
@@ -84,7 +87,7 @@ def _founded_first(place: Place) -> str | None:
         try:
             if stage_of(other.folder, other.settings, other.community) is not Stage.FOUNDED:
                 return name
-        except ChainError:
+        except (ChainError, DatabaseUnusable):
             return name
     return None
 

@@ -9,13 +9,14 @@ import signal
 import sys
 from pathlib import Path
 
+from commonwatt.node.mqtt import intake
 from commonwatt.node.mqtt.client import BrokerAddress
-from commonwatt.node.mqtt.intake import MqttIntake
 from commonwatt.node.mqtt.limits import IntakeLimits
 from node.service.parts import Hands, Town
 from street import MIDSUMMER_NOON
 
-FEW = IntakeLimits(queue_messages_max=4, retry_s_max=0.1)
+FEW = IntakeLimits(queue_messages_max=4)
+intake.RECORDS_PER_TAKE_MAX = 4
 """A few messages at a time, so that there are many moments to die at."""
 
 
@@ -33,10 +34,10 @@ def main(folder: str, port: str, when: str = "", number: str = "0") -> None:
         return verdicts
 
     town.hosted.take = dying
-    intake = MqttIntake(
+    talker = intake.MqttIntake(
         town.hosted, BrokerAddress("127.0.0.1", int(port), tls=False), FEW, retry_s_max=0.2
     )
-    intake.start()
+    talker.start()
     sys.stdout.write("started\n")
     sys.stdout.flush()
     sys.stdin.read()

@@ -81,7 +81,7 @@ def test_a_node_killed_between_delivery_and_answer_is_given_the_records_again(
                 sender.send(signed)
             until(lambda: first.poll() is not None)
         assert len(sender.results()) < len(records)
-        for dies in (("after", "3"), ("before", "1"), ("after", "1")):
+        for dies in (("after", "3"), ("before", "1"), ("after", "2")):
             with node(tmp_path, broker, *dies) as again:
                 until(lambda: again.poll() is not None)
         with node(tmp_path, broker):

@@ -180,6 +180,15 @@ def test_what_keeps_one_check_from_looking_does_not_keep_the_others(lived: Lived
     assert len({finding.check for finding in findings}) >= len(CHECKS) - 1
 
 
+def test_every_check_is_explained_and_no_other() -> None:
+    source = Path(checks_memory.__file__).parent
+    text = "".join(path.read_text() for path in source.glob("checks*.py"))
+    page = Path(__file__).parents[3] / "docs" / "service.md"
+    chapter = page.read_text().partition("## Is all well\n")[2].partition("\n## ")[0]
+    explained = set(re.findall(r"^\| `(\w+)`", chapter, re.MULTILINE))
+    assert explained == set(re.findall(r"Finding\(\s*\"(\w+)\"", text))
+
+
 # The machine
 
 
@@ -367,7 +376,7 @@ def test_a_database_on_a_server_is_looked_at_and_its_clock_compared(
     Store(url).close()
     assert only(found_by(database, lived.folder)).is_well
     said = only(found_by(clock, lived.folder)).says
-    assert said == "agrees with what the node wrote and the database server's"
+    assert said == "agrees with the database server's"
     for away, where in ((-100, "behind"), (100, "ahead of")):
         finding = only(found_by(clock, lived.folder, time.time() + away))
         assert re.match(rf"(99\.\d|100\.\d) s {where} the database server's", finding.says)
@@ -571,6 +580,9 @@ def test_intervals_that_wait_for_the_chain_are_counted(lived: Lived) -> None:
     finding = named(found_by(work, lived.folder), "intervals")
     assert finding.says == "4 wait for the chain, the first from 2016-06-20T23:00:00Z"
     assert not finding.is_well
+    # Above all while the chain is away.
+    change(lived.folder, "[chain]", '[chain]\nurl = "http://127.0.0.1:9"')
+    assert named(found_by(work, lived.folder), "intervals") == finding
 
 
 def test_quarantine_tells_the_communitys_own_records_from_strangers(lived: Lived) -> None:

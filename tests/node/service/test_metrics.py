@@ -32,7 +32,7 @@ from commonwatt.node.service.redaction import (
 from commonwatt.node.service.service import SALTS_NOTE
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
-PASSWORD, API_KEY = "0ver-the-hills", "4f0c2a7be1d94c"
+PASSWORD, API_KEY = "0ver-the-hills", "4f0c2a7be1d94c66"
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -62,11 +62,13 @@ def heard() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     root, hook = logging.getLogger(), threading.excepthook
     handlers, level = root.handlers[:], root.level
+    names = list(logging.root.manager.loggerDict)
+    levels = {name: logging.getLogger(name).level for name in names}
     yield stream
     root.handlers[:], threading.excepthook = handlers, hook
     root.setLevel(level)
     for name in list(logging.root.manager.loggerDict):
-        logging.getLogger(name).setLevel(logging.NOTSET)
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
     structlog.reset_defaults()
 
 
@@ -186,6 +188,13 @@ def test_the_dashboard_shows_every_figure_and_no_other(bed: Bed) -> None:
     ]
     assert len(set(cells)) == len(cells), "no panel lies over another"
     assert max(x for x, _ in cells) == 23
+
+
+def test_every_figure_is_explained_and_no_other(bed: Bed) -> None:
+    page = (DEPLOY.parent / "docs" / "service.md").read_text()
+    assert set(re.findall(r"^\| `(commonwatt_\w+)`", page, re.MULTILINE)) == own_names(
+        metrics_text(bed.service)
+    )
 
 
 def test_alerts_ask_for_figures_that_are_there(bed: Bed) -> None:
@@ -319,7 +328,11 @@ def test_secrets_are_known_by_their_characters_and_by_their_names() -> None:
     ("url", "shown", "hidden"),
     [
         ("http://127.0.0.1:8545", "http://127.0.0.1:8545", []),
-        ("https://a:b%40c@d.e/f?g#h", "https://d.e/***", ["b%40c", "f", "g"]),
+        ("https://a:b%40c@d.e/f?g=h", "https://d.e/***", ["b%40c", "b@c", "h"]),
+        ("https://d.e/v3/" + 16 * "k", "https://d.e/***", [16 * "k"]),
+        # The name of a database is no secret: hidden everywhere, it would hide our own name.
+        ("postgresql://a:pw@h/commonwatt", "postgresql://h/***", ["pw"]),
+        ("postgresql://h/commonwatt?password=pw", "postgresql://h/***", ["pw"]),
         ("mqtts://[::1]:8883/", "mqtts://[::1]:8883", []),
         ("http://[broken", "http://***", ["http://[broken"]),
     ],

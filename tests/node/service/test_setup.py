@@ -3,11 +3,13 @@
 import errno
 import json
 import os
+import re
 import stat
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,6 +142,21 @@ def test_any_node_reads_back_as_it_was_meant(settings: NodeSettings, tmp_path: P
     assert read_node_file(tmp_path) == settings
 
 
+def explained(chapter: str) -> set[str]:
+    """The entries in a chapter's table of the page about nodes."""
+    page = (Path(__file__).parents[3] / "docs" / "service.md").read_text()
+    rows = page.partition(f"### {chapter}\n")[2].partition("\n#")[0].splitlines()
+    cells = [row.split("|")[1] for row in rows if row.startswith("| `")]
+    return set(re.findall(r"`([\w.]+)`", "".join(cells)))
+
+
+def test_every_setting_is_explained_and_no_other() -> None:
+    own = {field.name for field in msgspec.structs.fields(NodeSettings)} - {"chain"}
+    chain = {f"chain.{field.name}" for field in msgspec.structs.fields(ChainSettings)}
+    assert explained("node.toml") == own | chain
+    assert explained("community.toml") == {f.name for f in msgspec.structs.fields(CommunityFile)}
+
+
 # A new node
 
 
@@ -162,6 +179,7 @@ def test_keys_are_encrypted_where_there_is_a_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COMMONWATT_PASSWORD", "over the hills")
+    monkeypatch.setattr("commonwatt.node.keystore.SCRYPT_N", 2)
     init(tmp_path / "elm", members=1)
     document = json.loads((tmp_path / "elm" / "operator.key").read_text())
     assert document["crypto"]["cipher"] == "aes-128-ctr"
@@ -225,10 +243,13 @@ def test_where_a_node_is_another_is_not_made(tmp_path: Path) -> None:
         ({"first_start": "2026-06-21T12:00:00"}, "has no time zone"),
         ({"first_start": "2026-06-21T12:01:00Z"}, "off the grid"),
         ({"listen": "8080"}, "write HOST:PORT"),
+        ({"database": "mysql://a/b"}, "neither SQLite nor PostgreSQL"),
+        ({"mqtt": "http://a"}, "written as mqtt://"),
         ({"key": Path("nowhere.key")}, "cannot be read"),
         ({"days": 2}, "give --scenario"),
         ({"scenario": "village", "members": 2}, "of its own"),
         ({"scenario": "village", "days": 0}, "use 1 or more"),
+        ({"scenario": "village", "chain": "http://127.0.0.1:9"}, "needs --key"),
         ({"scenario": "village", "start": "soon"}, "write a day"),
         ({"rule": "uniform_price", "market": Path("m.toml")}, "name two rules"),
     ],
@@ -399,6 +420,15 @@ def test_a_test_bed_has_the_meters_of_its_scenario(tmp_path: Path) -> None:
         meter_id(bytes.fromhex(file.meters[0].public_key))
         == MeterKey.from_seed(b"meter/" + seed).meter
     )
+
+
+def test_without_its_database_a_node_can_be_made_and_its_ledger_is_told_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(tmp_path / "elm", database="postgresql://node:hidden-word@127.0.0.1:9/elm")
+    said = capsys.readouterr().out
+    assert "whether it is founded is known once the database answers: postgresql" in said
+    assert "hidden" not in said
 
 
 def test_without_its_chain_a_node_can_be_made_and_its_ledger_is_told_later(

@@ -20,10 +20,10 @@ from commonwatt.node.pipeline import Node, Terms
 from commonwatt.node.registrar import Registrar, open_book
 from commonwatt.node.service.events import Events
 from commonwatt.node.service.hosted import Hosted
+from commonwatt.node.service.members import community_key
 from commonwatt.node.store import Store, file_url
 from commonwatt.web.api import ApiSettings, create_app
 from commonwatt.web.api.limits import Limits
-from commonwatt.web.api.ports import row_key
 from commonwatt.web.api.settings import Rates, StaticToken
 from node.service.parts import Chain, Hands
 from street import LIFETIME_S, MIDSUMMER_NOON, TARIFF, Street
@@ -98,7 +98,7 @@ class Station:
         node = Node(
             community,
             b"secret",
-            database=self.store.database(row_key(NAME)),
+            database=self.store.database(community_key(NAME)),
             treasury=self.chain,
             publisher=publisher,
             now=self.clock,

@@ -104,7 +104,7 @@ def test_while_a_request_is_carried_out_its_key_is_busy(people: People, station:
     body = msgspec.json.encode(signed)
     from hashlib import sha256  # noqa: PLC0415
 
-    asked = sha256(f"POST {ACTIONS}\n".encode() + body).digest()
+    asked = sha256(f"POST {ACTIONS}\n\n\n".encode() + body).digest()
     answers.begin(f"0x{address(PRODUCER)}", "slow", asked, 60)
     headers = {"idempotency-key": "slow", "content-type": "application/json"}
     answer = people.post(ACTIONS, content=body, headers=headers)

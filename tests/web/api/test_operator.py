@@ -15,10 +15,10 @@ import pytest
 
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.errors import DatabaseUnusable
+from commonwatt.node.service.members import community_key
 from commonwatt.web.api import delivery as delivery_module
-from commonwatt.web.api.delivery import RETRY_S, Deliverer
+from commonwatt.web.api.delivery import HOOKS_S, RETRY_S, Deliverer
 from commonwatt.web.api.hooks import HOOKS_MAX, Hooks
-from commonwatt.web.api.ports import row_key
 from commonwatt.web.api.receiver import Receiver, ReceiverUnusable, address_of, post, receiver_of
 from web.api.parts import HERE, NAME, NOON, TOKENS, Moments, People, Station, as_json
 
@@ -111,7 +111,7 @@ def test_what_was_accepted_after_all_can_be_decided_no_more(
     monkeypatch: pytest.MonkeyPatch,  # noqa: ARG001
 ) -> None:
     refuse(station, people)
-    station.store.database(row_key(NAME)).acknowledge(NOON, [], [], readmitted=[1])
+    station.store.database(community_key(NAME)).acknowledge(NOON, [], [], readmitted=[1])
     answer = people.post(f"{HERE}/quarantine/1/decisions", OPERATOR, json={"ruling": "rejected"})
     assert (answer.status_code, answer.json()["type"]) == (409, "/v1/problems/decided")
     assert people.get(f"{HERE}/quarantine/1", OPERATOR).json()["readmitted"] == NOON
@@ -148,7 +148,7 @@ def test_a_community_has_only_so_many_webhooks(people: People) -> None:
 
 
 def test_two_that_register_at_once_get_numbers_of_their_own(station: Station) -> None:
-    database = station.store.database(row_key(NAME))
+    database = station.store.database(community_key(NAME))
     ones, others = Hooks(database), Hooks(database)
     first = ones.register("http://localhost/1", ("interval",), "one", NOON)
     # The other has counted before the first one was kept.
@@ -351,7 +351,7 @@ def test_a_message_is_tried_again_and_in_the_end_given_up(
         for _ in range(3):
             deliverer.step()
     assert len(receiver.got) == 4
-    [(given_up, why)] = station.store.deliveries(row_key(NAME)).given_up()
+    [(given_up, why)] = station.store.deliveries(community_key(NAME)).given_up()
     assert (given_up.failures, why) == (4, "answered 302")
     assert "given up" in caplog.text
     assert made["secret"] not in caplog.text
@@ -382,6 +382,7 @@ def test_messages_of_a_removed_webhook_are_not_sent(
     station.live(1)
     deliverer.step()
     people.ask("DELETE", f"{HOOKS}/1", OPERATOR)
+    deliverer._clock.now += HOOKS_S
     deliverer.step()
     assert len(receiver.got) == 1
 

@@ -208,6 +208,21 @@ def test_a_members_proofs_lead_to_the_anchors(askers: People) -> None:
         assert first_flaw(read_proof(msgspec.json.encode(proof))) is None
 
 
+def test_a_page_of_proofs_is_short_where_they_are_large(
+    askers: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commonwatt.web.api.routes.participants.PAGE_BYTES_MAX", 1)
+    found, cursor = [], None
+    for _ in range(4):
+        asked = {"cursor": cursor} if cursor else {}
+        page = own(askers, PRODUCERS, "proofs", params=asked).json()
+        assert len(page["items"]) == 1
+        found += page["items"]
+        cursor = page["next"]
+    assert cursor is None
+    assert [one["start"] for one in found] == [NOON + n * 900 for n in range(4)]
+
+
 def test_a_member_sees_its_meters_and_nobody_elses(askers: People, lived: Station) -> None:
     token = askers.token_of(PRODUCER)
     told = askers.get(f"{HERE}/participants/{PRODUCERS}", token).json()

@@ -34,11 +34,13 @@ IN_FLIGHT_MAX = 20
 """Messages to the broker without an acknowledgement; fewer where it says so."""
 ACKNOWLEDGED_S = 10.0
 """A broker that has not acknowledged a message within this time does not get it."""
+FAREWELL_S = 2.0
+"""Whoever hangs up waits so long for what the broker has not acknowledged yet."""
 CHUNK = 200
 """Of many messages so many are handed over before the broker must have acknowledged them."""
 STEADY_S = 20.0
 """A connection that broke sooner counts as one more failure: perhaps two nodes have one name."""
-_LOOK_S = 0.2
+_LOOK_S, _POLL_S = 0.2, 0.005
 _TAKEN_OVER = 0x8E
 _REFUSED = 0x80
 
@@ -88,6 +90,40 @@ class Session:
     """What the broker says when the connection breaks."""
 
 
+class _Unacknowledged:
+    """What is to be done once the broker has acknowledged a message; one for each connection."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._then: dict[int, Callable[[], None]] = {}
+        self._early: set[int] = set()
+        """Acknowledged before their sender could say what is to be done then."""
+
+    def add(self, mid: int, then: Callable[[], None]) -> None:
+        """Once the message is acknowledged, or now if it is."""
+        with self._lock:
+            is_done = mid in self._early
+            self._early.discard(mid)
+            if not is_done:
+                self._then[mid] = then
+        if is_done:
+            then()
+
+    @property
+    def count(self) -> int:
+        """Messages whose acknowledgement is not there yet."""
+        return len(self._then)
+
+    def done(self, mid: int) -> None:
+        """The broker has acknowledged a message."""
+        with self._lock:
+            then = self._then.pop(mid, None)
+            if then is None:
+                self._early.add(mid)
+        if then is not None:
+            then()
+
+
 class BrokerConnection:
     """Connects, listens, and connects again, until it is stopped."""
 
@@ -129,6 +165,12 @@ class BrokerConnection:
 
     def stop(self) -> None:
         """Hang up; the broker keeps the session as long as it was asked to. May be called twice."""
+        connected, deadline = self._client, monotonic() + FAREWELL_S
+        while connected is not None and self._client is connected and monotonic() < deadline:
+            # What is answered and not acknowledged yet would be given again to the next that comes.
+            if not connected.user_data_get().count:
+                break
+            self._stopping.wait(_POLL_S)
         with self._lock:
             self._stopping.set()
             client = self._trying
@@ -143,10 +185,16 @@ class BrokerConnection:
         """Whether the broker has answered and is still there."""
         return self._client is not None
 
-    def publish(self, message: Outgoing) -> bool:
-        """Hand a message over, QoS 1; False where there is no connection or too many wait."""
+    def publish(self, message: Outgoing, then: Callable[[], None] = lambda: None) -> bool:
+        """Hand a message over, QoS 1; False where there is no connection or too many wait.
+
+        Args:
+            message: what to publish.
+            then: called from some thread once the broker has acknowledged it; never, if the
+                connection breaks before.
+        """
         client = self._client
-        return client is not None and _published(client, message).rc == 0
+        return client is not None and _published(client, message, then).rc == 0
 
     def publish_all(self, messages: Iterable[Outgoing]) -> bool:
         """Publish many messages; True once the broker has acknowledged all of them.
@@ -231,6 +279,8 @@ class BrokerConnection:
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._subscribed
         client.on_message = self._came
+        client.on_publish = _acknowledged
+        client.user_data_set(_Unacknowledged())
         # Only the loop writes to the socket; others leave it what they have to say and wake it.
         client.on_socket_register_write = _leave_it_to_the_loop
         return client
@@ -300,8 +350,19 @@ class BrokerConnection:
         self.trouble = why
 
 
-def _published(client: Client, message: Outgoing) -> MQTTMessageInfo:
-    return client.publish(message.topic, message.payload, AT_LEAST_ONCE, message.retain)
+def _published(
+    client: Client, message: Outgoing, then: Callable[[], None] = lambda: None
+) -> MQTTMessageInfo:
+    info = client.publish(message.topic, message.payload, AT_LEAST_ONCE, message.retain)
+    if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
+        client.user_data_get().add(info.mid, then)
+    return info
+
+
+def _acknowledged(
+    _client: Client, waiting: _Unacknowledged, mid: int, _reason: ReasonCode, _told: object
+) -> None:
+    waiting.done(mid)
 
 
 def _leave_it_to_the_loop(_client: Client, _data: object, _socket: object) -> None:

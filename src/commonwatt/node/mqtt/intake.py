@@ -1,6 +1,6 @@
 """Records in over MQTT: from a broker to the disk, and the answer back.
 
-A message is acknowledged to the broker once its records are durable and the answer is on its way.
+A message is acknowledged to the broker once its records are durable and the broker has the answer.
 So a node that dies in between is given the message again, by a broker that kept the session, and
 answers it then; and where a broker forgets, the sender still waits for the answer and sends again.
 """
@@ -158,15 +158,22 @@ class MqttIntake:
         if len(message.payload) > self._limits.records_per_message_max * ENTRY_BYTES:
             message.payload = b""
             message.is_too_large = True
+        limit = self._limits.queue_messages_max
         with self._changed:
             if not message.qos:
-                if self._loose >= self._limits.queue_messages_max:
+                if self._loose >= limit:
                     self._dropped += 1
                     return
                 self._loose += 1
+            else:
+                # Brokers forget how many we asked for when a session goes on: let the rest wait
+                # in their own memory and on the way, not in ours.
+                self._changed.wait_for(
+                    lambda: len(self._queue) - self._loose < limit or self._is_stopping
+                )
             self._queue.append(message)
             # Whoever is awake already, and waits for more to come, is left alone.
-            if len(self._queue) in {1, self._limits.queue_messages_max}:
+            if len(self._queue) in {1, limit}:
                 self._changed.notify_all()
 
     # In the worker's thread
@@ -195,6 +202,7 @@ class MqttIntake:
                 self._loose -= not message.qos
                 records += len(message.payload) // ENTRY_BYTES
                 found.append(message)
+            self._changed.notify_all()
         return found
 
     def _handle(self, batch: Sequence[Incoming]) -> None:
@@ -273,7 +281,8 @@ class MqttIntake:
                     return None
 
     def _answer(self, message: Incoming, meter: bytes, answer: bytes) -> None:
-        """Answer a message, then let the broker forget it."""
-        if not self._connection.publish(Outgoing(acks_topic(self._hosted.name, meter), answer)):
+        """Answer a message, and let the broker forget it once it has the answer."""
+        topic = acks_topic(self._hosted.name, meter)
+        if not self._connection.publish(Outgoing(topic, answer), message.acknowledge):
             self._counts["unanswered"] += 1
-        message.acknowledge()
+            message.acknowledge()

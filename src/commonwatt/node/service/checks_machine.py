@@ -20,7 +20,6 @@ from sqlalchemy import func, select
 
 from commonwatt.node.keystore import read_account
 from commonwatt.node.service.finding import Finding, Patient
-from commonwatt.node.service.outlook import is_file
 from commonwatt.node.service.redaction import secrets_in
 from commonwatt.node.service.settings import NODE_FILE, address_in
 from commonwatt.node.service.setup import KEYS_FOLDER
@@ -181,16 +180,16 @@ def clock(patient: Patient) -> Iterator[Finding]:
     if patient.is_test_bed:
         yield Finding("clock", "a test bed: the records drive the time")
         return
-    against = []
+    told = "nothing is there yet to compare it with"
     if patient.database.version():
         with patient.database.transactions.reading() as connection:
             before = patient.now()
             theirs = now_ms(connection) / 1_000
             ahead = (before + patient.now()) / 2 - theirs
-            last = (connection.scalar(select(func.max(journal.c.written_ms))) or 0) / 1_000
+            last = connection.scalar(select(func.max(journal.c.written_ms)))
             on_server = is_postgresql(connection)
-        # Its own clock is the one that the node wrote with.
-        behind = last - theirs
+        # Of a file it is the clock that the node wrote with; of a server, the server's.
+        behind = 0.0 if last is None else last / 1_000 - theirs
         if behind > CLOCK_S_MAX:
             yield Finding(
                 "clock",
@@ -206,11 +205,10 @@ def clock(patient: Patient) -> Iterator[Finding]:
                 "set both by one time service, such as chrony",
             )
             return
-        against = ["what the node wrote", *(["the database server's"] if on_server else [])]
-    elif is_file(patient.database.url):
-        yield Finding("clock", "nothing is there yet to compare it with")
-        return
-    yield Finding("clock", f"agrees with {' and '.join(against)}")
+        agrees = ["what the node wrote"] if last is not None else []
+        agrees += ["the database server's"] if on_server else []
+        told = f"agrees with {' and '.join(agrees)}" if agrees else told
+    yield Finding("clock", told)
 
 
 def address(patient: Patient) -> Iterator[Finding]:

@@ -6,10 +6,11 @@ from sqlalchemy import func, select
 
 from commonwatt.errors import CommonwattError
 from commonwatt.meter.acceptance import Reason
+from commonwatt.node.founding import FOUNDING_GAS
 from commonwatt.node.service.additions import meter_of
 from commonwatt.node.service.finding import Finding, Patient, counted
 from commonwatt.node.service.members import CommunityFile, community_key
-from commonwatt.node.service.outlook import LISTED_MAX, Outlook, Stage, lacks, outlook_of
+from commonwatt.node.service.outlook import LISTED_MAX, lacks, outlook_of
 from commonwatt.node.store.migration import VERSION
 from commonwatt.node.store.schema import decision, of, record, refused, statement
 from commonwatt.quantity import parse_time, time_text
@@ -33,21 +34,27 @@ ANYBODYS = frozenset(
 def work(patient: Patient) -> Iterator[Finding]:
     """Each community's meters, waiting intervals and quarantine."""
     for file in patient.files:
-        try:
-            outlook: Outlook | None = outlook_of(patient.folder, patient.settings, file)
-        except CommonwattError:
-            outlook = None  # the chain's check has said why
-        if outlook is None or outlook.stage is not Stage.FOUNDED:
-            yield from _before(patient, file, outlook)
-        elif patient.database.version() == VERSION:
+        if _is_founded(patient, file):
             yield _silent(patient, file)
             yield _waiting(patient, file)
             yield _quarantine(patient, file)
+        else:
+            yield from _before(patient, file)
 
 
-def _before(patient: Patient, file: CommunityFile, outlook: Outlook | None) -> Iterator[Finding]:
+def _is_founded(patient: Patient, file: CommunityFile) -> bool:
+    """Whether its work has begun; the database knows, also while the chain is away."""
+    if patient.database.version() != VERSION:
+        return False
+    return patient.database.note(file.name, FOUNDING_GAS) is not None
+
+
+def _before(patient: Patient, file: CommunityFile) -> Iterator[Finding]:
     """What is missing before a founding."""
-    ledger = outlook.chain.ledger if outlook else None
+    try:
+        ledger = outlook_of(patient.folder, patient.settings, file).chain.ledger
+    except CommonwattError:
+        ledger = None  # the chain's check has said why
     missing = lacks(file, ledger)
     for what in missing:
         says, _, do = what.partition(": ")

@@ -207,6 +207,8 @@ class Hosted:
             ChainError: the chain is away, and this node has not seen the lanes yet.
         """
         with self._lock:
+            if isinstance(self._clock, RecordClock) and not self._node.is_complete:
+                return  # the records have closed it themselves since the keeper looked
             self._conclude()
 
     def _conclude(self) -> None:

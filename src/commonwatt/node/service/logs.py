@@ -30,6 +30,7 @@ REFUSALS_S = 10.0
 """Refused records are counted so long before a line tells of them: outsiders can cause them."""
 _ENVIRONMENT = ("PASSWORD", "TOKEN", "SECRET")
 """What a variable is called that holds one."""
+_log = logging.getLogger("commonwatt.community")
 _FIRST = ("time", "level", "logger", "event")
 
 
@@ -51,7 +52,8 @@ def configure_logs(
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
+        # What the standard library's loggers are given besides a message: `extra`.
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
@@ -160,35 +162,41 @@ class CommunityLog(Watch):
             community: its name.
             now: seconds that only increase.
         """
-        self._log = structlog.get_logger("commonwatt.community").bind(community=community)
-        self._now = now
+        self._community, self._now = community, now
         self._told_at = now() - REFUSALS_S
         self._refused: Counter[str] = Counter()
         self._lock = threading.Lock()
 
+    def _tell(self, level: int, event: str, **values: object) -> None:
+        _log.log(level, event, extra={"community": self._community, **values})
+
     def took(self, verdicts: Sequence[Verdict], seconds: float) -> None:
         """A line for each batch while debugging, and now and then one for what was refused."""
-        kinds = Counter(type(verdict) for verdict in verdicts)
-        self._log.debug(
-            "records",
-            accepted=kinds[Accepted],
-            duplicate=kinds[Duplicate],
-            refused=kinds[Refused],
-            seconds=round(seconds, 6),
-        )
-        if not kinds[Refused] and not self._refused:
+        refused = [v.reason.name for v in verdicts if isinstance(v, Refused)]
+        if _log.isEnabledFor(logging.DEBUG):
+            kinds = Counter(type(verdict) for verdict in verdicts)
+            self._tell(
+                logging.DEBUG,
+                "records",
+                accepted=kinds[Accepted],
+                duplicate=kinds[Duplicate],
+                refused=len(refused),
+                seconds=round(seconds, 6),
+            )
+        if not refused and not self._refused:
             return
         with self._lock:
-            self._refused.update(v.reason.name for v in verdicts if isinstance(v, Refused))
+            self._refused.update(refused)
             if self._now() - self._told_at >= REFUSALS_S:
-                self._log.info("records_refused", **self._refused)
+                self._tell(logging.INFO, "records_refused", **self._refused)
                 self._refused.clear()
                 self._told_at = self._now()
 
     def closed(self, closed: Closed) -> None:
         """A line for each interval."""
         header, inputs = closed.statement.header, closed.inputs
-        self._log.info(
+        self._tell(
+            logging.INFO,
             "interval_closed",
             interval=inputs.interval.start_text,
             records=len(inputs.accepted),
@@ -203,6 +211,6 @@ class CommunityLog(Watch):
     def chain(self, state: str) -> None:
         """A line when the chain goes or comes."""
         if state == "ok":
-            self._log.info("chain_answers")
+            self._tell(logging.INFO, "chain_answers")
         else:
-            self._log.warning("chain_away", why=state)
+            self._tell(logging.WARNING, "chain_away", why=state)

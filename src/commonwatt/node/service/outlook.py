@@ -132,7 +132,7 @@ def is_file(url: URL) -> bool:
     return url.drivername == SQLITE
 
 
-def address_in(path: Path) -> bytes:
+def account_of_key(path: Path) -> bytes:
     """The account of a key file, without the password where it is a keystore.
 
     Raises:
@@ -218,7 +218,7 @@ def outlook_of(folder: Path, settings: NodeSettings, file: CommunityFile) -> Out
         DatabaseUnusable: the database cannot be read.
         ChainUnreachable: the chain must be asked and does not answer.
     """
-    account = Account(checksum(address_in(folder / settings.chain.key)), b"")
+    account = Account(checksum(account_of_key(folder / settings.chain.key)), b"")
     kept, done = _notes(folder, settings, file)
     stage = Stage.PLANNED if done is None else Stage.FOUNDED
     chain_id, sent = CHAIN_ID, 0
@@ -282,7 +282,8 @@ def lacks(file: CommunityFile, ledger: bytes | None) -> list[str]:
         for meter in others[:LISTED_MAX]
     ]
     if len(others) > LISTED_MAX:
-        found.append(f"and {len(others) - LISTED_MAX} more meters of another ledger")
+        more = len(others) - LISTED_MAX
+        found.append(f"{more} more meters were set up for another ledger: set them up again, too")
     return found
 
 

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterable
 from threading import Lock
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 HIDDEN = "***"
 SECRET_CHARACTERS_MIN = 8
 """A shorter text is not hidden wherever it stands: it would hide half the words."""
+
+PROVIDERS_KEY_MIN = 16
+"""A part of an address's path that is this long may be a key; `v3` and `rpc` are none."""
 
 _URL = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]*)://[^\s\"'<>]+")
 _QUOTED = r"b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*'"
@@ -92,7 +95,13 @@ def _shown(found: str) -> str:
 
 
 def secrets_in(url: str | None) -> list[str]:
-    """What of an address is secret: its password, and whatever a provider's key could be."""
+    """What of an address is secret: its password, and what could be a provider's key.
+
+    >>> secrets_in("https://me:se%20cret@rpc.example/v3/0123456789abcdef?token=fedcba")
+    ['se%20cret', 'se cret', '0123456789abcdef', 'fedcba']
+    >>> secrets_in("postgresql://commonwatt@localhost/commonwatt")
+    []
+    """
     if url is None:
         return []
     try:
@@ -100,4 +109,10 @@ def secrets_in(url: str | None) -> list[str]:
         password = parts.password
     except ValueError:
         return [url]
-    return [text for text in (password, parts.path.strip("/"), parts.query) if text]
+    found = [] if password is None else [password, unquote(password)]
+    if parts.scheme in {"http", "https"}:
+        found += [part for part in parts.path.split("/") if len(part) >= PROVIDERS_KEY_MIN]
+        found += [value for values in parse_qs(parts.query).values() for value in values]
+    else:
+        found += parse_qs(parts.query).get("password", [])
+    return list(dict.fromkeys(found))

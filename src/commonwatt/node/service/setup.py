@@ -24,6 +24,7 @@ from commonwatt.node.keystore import (
     write_keystore,
     write_secret,
 )
+from commonwatt.node.mqtt.client import BrokerAddress
 from commonwatt.node.service.members import (
     CommunityFile,
     CommunityFileUnusable,
@@ -37,6 +38,7 @@ from commonwatt.node.service.settings import (
     read_node_file,
 )
 from commonwatt.node.service.toml_text import entry_lines, lines_of, table_lines
+from commonwatt.node.store.transactions import Transactions
 
 COMMUNITY_FILE = "community.toml"
 KEYS_FOLDER = "keys"
@@ -150,8 +152,8 @@ def put_in_place(folder: Path, new: NewNode, password: str | None) -> None:
         write_file(folder / NODE_FILE, node)
 
 
-def put_beside(folder: Path, new: NewNode, password: str | None) -> str:
-    """Write a further community into a node that is there; gives the name of its file.
+def put_beside(folder: Path, new: NewNode, password: str | None) -> None:
+    """Write a further community into a node that is there.
 
     Args:
         folder: of the node.
@@ -184,7 +186,6 @@ def put_beside(folder: Path, new: NewNode, password: str | None) -> str:
         write_file(path, texts[name])
         written.append(path)
         write_file(folder / NODE_FILE, after)
-    return name
 
 
 @contextmanager
@@ -250,8 +251,13 @@ def checked(
     Raises:
         SetupUnusable, CommunityFileUnusable, NodeFileUnusable: what a node could not read, or
             would understand otherwise.
+        DatabaseUnusable, BrokerAddressUnusable: an address of another kind.
     """
     address_in(settings.listen)
+    if settings.database is not None:
+        Transactions(settings.database).close()
+    if settings.mqtt is not None:
+        BrokerAddress.parse(settings.mqtt)
     texts = {NODE_FILE: node_text(settings)}
     texts |= {name: community_text(file) for name, file in communities.items()}
     require_reads_as(folder, texts, {NODE_FILE: settings, **communities})

@@ -21,9 +21,10 @@ import msgspec
 from commonwatt.errors import CommonwattError
 from commonwatt.node.service.events import Event, Events
 from commonwatt.node.service.hosted import Hosted
+from commonwatt.node.service.members import community_key
 from commonwatt.node.store import Deliveries, Delivery
 from commonwatt.web.api.hooks import Hook, Hooks
-from commonwatt.web.api.ports import Service, row_key
+from commonwatt.web.api.ports import Service
 from commonwatt.web.api.receiver import Receiver, ReceiverUnusable, post, receiver_of
 from commonwatt.web.api.routes.events import told
 
@@ -33,7 +34,10 @@ AT_ONCE = 8
 """Messages on their way at the same time."""
 RETRY_S = (5, 30, 120, 600, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600)
 """When a message is tried again; after the last it is given up, a day after the first."""
+HOOKS_S = 5.0
+"""A webhook that was removed may get a message for so long."""
 HOUSEKEEPING_S = 3_600
+MS_PER_S = 1_000
 KEEP_DELIVERED_S = 7 * 86_400
 """What arrived is remembered so long, so that it is not told again."""
 _OK = range(200, 300)
@@ -69,7 +73,10 @@ class Deliverer:
         self._service, self._post, self._clock = service, post, clock
         self._seen: dict[str, tuple[Events, int]] = {}
         """Per community its events, and the last one that was looked at."""
-        self._cleaned = 0.0
+        self._hooks: dict[str, tuple[dict[str, Hook], float]] = {}
+        """Per community its webhooks, and when they were looked up."""
+        self._cleaned: dict[str, float] = {}
+        """Per community when old messages and answers were dropped."""
         self._stopping = Signal()
         self._pool = ThreadPoolExecutor(AT_ONCE, "webhook")
         self._thread = Thread(target=self._run, name="webhooks", daemon=True)
@@ -102,27 +109,30 @@ class Deliverer:
                 _log.exception("%s: webhooks", name)
 
     def _tell(self, name: str, hosted: Hosted) -> None:
-        store = self._service.store
-        deliveries = store.deliveries(row_key(name))
-        hooks = {str(hook.number): hook for hook in Hooks(store.database(row_key(name))).all()}
-        self._keep(name, hosted, hooks, deliveries)
-        due = deliveries.due(AT_ONCE)
+        store, key = self._service.store, community_key(name)
+        deliveries = store.deliveries(key)
+        is_new = hosted.events.last > self._seen_of(name, hosted)
+        hooks, looked_up = self._hooks.get(name, ({}, 0.0))
+        # What happened is for all that are registered by now; otherwise an old list will do.
+        is_stale = is_new or self._clock() - looked_up >= HOOKS_S
+        if is_stale:
+            hooks = {str(hook.number): hook for hook in Hooks(store.database(key)).all()}
+            self._hooks[name] = hooks, self._clock()
+        if is_new:
+            self._keep(name, hosted, hooks, deliveries)
+        due = deliveries.due(AT_ONCE) if hooks or is_stale else []
         if due:
             list(self._pool.map(lambda one: self._send(name, one, hooks, deliveries), due))
-        if self._clock() - self._cleaned >= HOUSEKEEPING_S:
-            self._cleaned = self._clock()
-            deliveries.forget(int(self._cleaned - KEEP_DELIVERED_S) * 1_000)
-            store.answers(row_key(name)).forget_expired()
+        if self._clock() - self._cleaned.get(name, 0.0) >= HOUSEKEEPING_S:
+            self._cleaned[name] = now = self._clock()
+            deliveries.forget(int(now - KEEP_DELIVERED_S) * MS_PER_S)
+            store.answers(key).forget_expired()
 
     def _keep(
         self, name: str, hosted: Hosted, hooks: Mapping[str, Hook], deliveries: Deliveries
     ) -> None:
-        events, seen = self._seen.get(name, (hosted.events, 0))
-        if events is not hosted.events:
-            seen = 0
-        if hosted.events.last <= seen:
-            return
-        found = hosted.events.after(seen)
+        last = hosted.events.last
+        found = hosted.events.after(self._seen_of(name, hosted))
         for event, key, data in _messages(found) if hooks else ():
             body = _encode(
                 {"community": name, "kind": event.kind, "time": event.time, "data": data}
@@ -131,7 +141,11 @@ class Deliverer:
                 if event.kind in hook.kinds and _ended(event) >= hook.registered:
                     deliveries.add(number, key, body)
         # Only now: what could not be kept is looked at again.
-        self._seen[name] = hosted.events, found[-1].number if found else seen
+        self._seen[name] = hosted.events, max([last, *(event.number for event in found[-1:])])
+
+    def _seen_of(self, name: str, hosted: Hosted) -> int:
+        events, seen = self._seen.get(name, (hosted.events, 0))
+        return seen if events is hosted.events else 0
 
     def _send(
         self, name: str, one: Delivery, hooks: Mapping[str, Hook], deliveries: Deliveries

@@ -8,7 +8,7 @@ import msgspec
 
 from commonwatt.node.store import Answered, Busy, Fresh, KeyTaken
 from commonwatt.web.api.problem import Problem, later
-from commonwatt.web.api.route import Answer, Call
+from commonwatt.web.api.route import NUMBER_HEADER, SIGNATURE_HEADER, Answer, Call
 
 KEEP_S = 24 * 3_600
 """So long an answer is kept."""
@@ -52,8 +52,7 @@ def once(call: Call, actor: str, do: Callable[[], Answer]) -> Answer:
             "input-unusable", "Idempotency-Key: use 1 to 100 visible ASCII characters, no spaces"
         )
     answers = call.api.answers(call.hosted.name)
-    asked = sha256(f"{call.route.method} {call.target}\n".encode() + call.body).digest()
-    match answers.begin(actor, key, asked, BUSY_S):
+    match answers.begin(actor, key, digest_of(call), BUSY_S):
         case Busy():
             raise later("running", f"Idempotency-Key {key}", 1)
         case KeyTaken():
@@ -73,3 +72,10 @@ def once(call: Call, actor: str, do: Callable[[], Answer]) -> Answer:
     body = content if isinstance(content, bytes) else _json(content)
     answers.finish(actor, key, _encode(_Kept(done.status, done.media, body)), KEEP_S)
     return done
+
+
+def digest_of(call: Call) -> bytes:
+    """SHA-256 of all that says what is asked for."""
+    signed = [call.headers.get(name, "") for name in (NUMBER_HEADER, SIGNATURE_HEADER)]
+    head = "\n".join([f"{call.route.method} {call.target}", *signed, ""])
+    return sha256(head.encode() + call.body).digest()

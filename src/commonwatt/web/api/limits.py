@@ -53,6 +53,8 @@ STREAMS_PER_ADDRESS_MAX = 10
 HEADER_BYTES_MAX = 16 * 1024
 PAGE, PAGE_MAX = 100, 1_000
 """Entries of a list: unless asked otherwise, and at most."""
+PAGE_BYTES_MAX = 4 * 1024 * 1024
+"""Of proofs in a page: it is short then."""
 SCANNED_MAX = 10 * PAGE_MAX
 """A filter looks through so many entries for one page; the page may be short then."""
 KEPT_MAX = 10_000

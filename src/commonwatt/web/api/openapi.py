@@ -17,8 +17,7 @@ from commonwatt.web.api.idempotency import KEY_HEADER
 from commonwatt.web.api.parameters import PATH
 from commonwatt.web.api.problem import KINDS, PROBLEM_JSON, PROBLEMS_PATH
 from commonwatt.web.api.roles import Role
-from commonwatt.web.api.route import BINARY, CSV, EVENTS, Route
-from commonwatt.web.api.routes.energytag import NUMBER_HEADER, SIGNATURE_HEADER
+from commonwatt.web.api.route import BINARY, CSV, EVENTS, NUMBER_HEADER, SIGNATURE_HEADER, Route
 from commonwatt.web.api.table import ROUTES
 
 REF = "#/components/schemas/{name}"

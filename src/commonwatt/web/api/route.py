@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 JSON, CSV, LINES = "application/json", "text/csv", "application/x-ndjson"
 EVENTS, BINARY = "text/event-stream", "application/octet-stream"
+NUMBER_HEADER, SIGNATURE_HEADER = "commonwatt-action-number", "commonwatt-action-signature"
+"""Of an action in EnergyTag's names, whose documents have no place for them."""
 STREAM_MARK = "commonwatt.stream"
 """In a request's scope: its answer goes on until somebody ends it."""
 

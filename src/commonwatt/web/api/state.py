@@ -8,10 +8,11 @@ from threading import Lock
 from typing import Literal
 
 from commonwatt.node.service.hosted import Hosted, Status
+from commonwatt.node.service.members import community_key
 from commonwatt.node.store import Answers, Database, Quarantine
 from commonwatt.web.api import limits, shapes
 from commonwatt.web.api.limits import Buckets, Limits, Shares
-from commonwatt.web.api.ports import Service, row_key
+from commonwatt.web.api.ports import Service
 from commonwatt.web.api.render import prepared
 from commonwatt.web.api.roles import Role
 from commonwatt.web.api.route import Prepared
@@ -71,6 +72,8 @@ class Api:
         self.requests = Shares(bounds.requests_at_once, bounds.requests_at_once)
         self.description = Prepared(b"{}", b"")
         """Of the API, once the application is made."""
+        self.acting = Lock()
+        """Held while the book does an action and is published: both are one's at a time."""
         self.workers = self._threads()
         self._is_closed = False
         self._views: dict[str, _View] = {}
@@ -94,15 +97,15 @@ class Api:
 
     def answers(self, name: str) -> Answers:
         """Requests that were answered."""
-        return self.service.store.answers(row_key(name))
+        return self.service.store.answers(community_key(name))
 
     def quarantine(self, name: str) -> Quarantine:
         """Refused records."""
-        return self.service.store.quarantine(row_key(name))
+        return self.service.store.quarantine(community_key(name))
 
     def database(self, name: str) -> Database:
         """Its memory; the API keeps webhooks there."""
-        return self.service.store.database(row_key(name))
+        return self.service.store.database(community_key(name))
 
     # What is worked out once
 

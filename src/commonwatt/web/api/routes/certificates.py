@@ -233,7 +233,8 @@ def proven(hosted: Hosted, signed: SignedAction) -> bytes:
 
 def done(call: Call, signed: SignedAction) -> Answer:
     """What came of an action; durable on return."""
-    made = call.hosted.submit(signed)
+    with call.api.acting:
+        made = call.hosted.submit(signed)
     bundles = made if isinstance(made, tuple) else ()
     return Answer(
         shapes.ActionDone(

@@ -36,10 +36,16 @@ from commonwatt.web.api.idempotency import once
 from commonwatt.web.api.limits import PAGE_MAX, SCANNED_MAX
 from commonwatt.web.api.parameters import account_named, cursor_of, cursor_text
 from commonwatt.web.api.problem import Problem, later
-from commonwatt.web.api.route import PRIVATE, Answer, Call, unknown
+from commonwatt.web.api.route import (
+    NUMBER_HEADER,
+    PRIVATE,
+    SIGNATURE_HEADER,
+    Answer,
+    Call,
+    unknown,
+)
 from commonwatt.web.api.routes.certificates import done, proven
 
-NUMBER_HEADER, SIGNATURE_HEADER = "commonwatt-action-number", "commonwatt-action-signature"
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _SIGNATURE = re.compile(r"(?:0x)?([0-9a-fA-F]{130})")
 _read_query = msgspec.json.Decoder(shapes.EnergyTagQuery).decode

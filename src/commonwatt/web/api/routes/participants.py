@@ -1,6 +1,7 @@
 """Members and their meters: each sees itself in full, and its neighbours as sums."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +13,7 @@ from commonwatt.statement.leaves import PositionLeaf, Section, TradeLeaf, party
 from commonwatt.statement.proof import Proof, read_proof
 from commonwatt.statement.publication import day_of, member_folder
 from commonwatt.web.api import shapes
+from commonwatt.web.api.limits import PAGE_BYTES_MAX
 from commonwatt.web.api.parameters import cursor_of, cursor_text
 from commonwatt.web.api.route import FRESH, PRIVATE, Answer, Call, Page, unknown
 from commonwatt.web.api.routes.intervals import day_asked, headers_of, last_day
@@ -232,7 +234,9 @@ def _lines_of_page(call: Call) -> tuple[list[bytes], str | None]:
     lines = _lines(call.hosted, member, day_asked(call))
     if cursor is not None:
         lines = [line for line in lines if _read_when(line).start > cursor[0]]
-    page = list(lines[:limit])
+    sizes = accumulate(map(len, lines[:limit]))
+    # One at least, so that who asks for the next page gets on.
+    page = list(lines[: max(1, sum(size <= PAGE_BYTES_MAX for size in sizes))])
     more = cursor_text(_read_when(page[-1]).start) if len(lines) > len(page) else None
     return page, more
 
