@@ -14,7 +14,7 @@ from commonwatt.audit.facts import (
 )
 from commonwatt.market.book import Limits, Tariff
 from commonwatt.market.settings import MarketSettings
-from commonwatt.meter.acceptance import Accepted, Gate, Refused, judge_batch
+from commonwatt.meter.acceptance import Accepted, Late, Refused, judge_batch
 from commonwatt.meter.keys import MeterKey
 from commonwatt.meter.record import NO_PREVIOUS, Record, SignedRecord
 from commonwatt.meter.registration import NO_SOURCE, SOLAR_ROOFTOP, Registration, Role
@@ -197,12 +197,13 @@ class Street:
         shares: Sequence[int] = (),
     ) -> Inputs:
         """The open interval's inputs from a batch of records."""
-        gate = Gate(CHAIN.ledger, self.interval, self.interval.end)
+        gate = self.state.gate(CHAIN.ledger, self.interval, self.interval.end)
         verdicts = judge_batch(records, self.community.by_meter, self.state.standings, gate)
         return Inputs(
             interval=self.interval,
             tariff=TARIFF,
             accepted=tuple(v for v in verdicts if isinstance(v, Accepted)),
+            late=tuple(v for v in verdicts if isinstance(v, Late)),
             refused=tuple(v for v in verdicts if isinstance(v, Refused)),
             limits=tuple(limits),
             shares=tuple(shares),

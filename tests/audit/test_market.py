@@ -203,5 +203,5 @@ def test_files_of_another_version_of_this_program_are_told_as_such() -> None:
     assert found.place == CONSTITUTION_PATH
     assert found.difference == (
         f"{CONSTITUTION_PATH}: of format 'commonwatt-community-1'; "
-        "this program audits commonwatt-community-3"
+        "this program audits commonwatt-community-4"
     )

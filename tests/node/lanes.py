@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from commonwatt.audit.facts import AnchoredClose, ChainFacts
 from commonwatt.node.folder import Publisher
 from commonwatt.node.pipeline import LaneFunds, Node, Payment
 from commonwatt.node.store import ONLY_COMMUNITY, Database, Store, file_url
@@ -84,6 +85,17 @@ def node_over(
         publisher=publisher or Publisher(folder),  # type: ignore[arg-type]
         now=lambda: street.start.end + 3_600 * 24,
     )
+
+
+def facts_of(street: Street, lanes: LanesInMemory) -> ChainFacts:
+    """What a chain with these lanes would say."""
+    street.closes = [
+        AnchoredClose(start, street.start.duration, anchor, payment.transaction, 0, 0)
+        for start, (anchor, payment) in lanes.closed.items()
+    ]
+    street.balances, street.supplier_balance = lanes.balances, lanes.supplier
+    street.grid_balance = lanes.grid
+    return street.facts()
 
 
 def energy_of(index: int) -> tuple[list[int], list[int], list[int]]:

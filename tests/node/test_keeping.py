@@ -36,6 +36,7 @@ def test_inputs_are_read_as_they_were_kept(limits, shares, balances, supplier, f
         interval=MIDSUMMER_NOON,
         tariff=Tariff(10**9, 0, fee, fee),
         accepted=(),
+        late=(),
         refused=(),
         limits=tuple(limits),
         shares=tuple(shares),
@@ -44,7 +45,7 @@ def test_inputs_are_read_as_they_were_kept(limits, shares, balances, supplier, f
         supplier=supplier,
         salt_key=key,
     )
-    assert kept_inputs(keep_inputs(inputs), inputs.interval, (), ()) == inputs
+    assert kept_inputs(keep_inputs(inputs), inputs.interval, (), (), ()) == inputs
     other = replace(inputs, shares=(*inputs.shares, 1))
     assert keep_inputs(other) != keep_inputs(inputs)
 

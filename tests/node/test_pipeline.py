@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.audit.facts import AnchoredClose
 from commonwatt.audit.recompute import audit
 from commonwatt.errors import InvariantBroken
 from commonwatt.meter.acceptance import Accepted, Duplicate, Reason, Refused
@@ -12,8 +11,7 @@ from commonwatt.node.errors import DatabaseUnusable, LanesRestless
 from commonwatt.node.folder import FolderFiles, Publisher
 from commonwatt.node.pipeline import Node, Terms
 from commonwatt.quantity import Interval
-from commonwatt.statement.header import Header
-from node.lanes import LanesInMemory, NodeFile, energy_of, node_over
+from node.lanes import LanesInMemory, NodeFile, energy_of, facts_of, node_over
 from street import EURO, TARIFF, Street
 
 TERMS = Terms(TARIFF)
@@ -235,13 +233,7 @@ def test_what_a_node_publishes_passes_the_audit(tmp_path: Path, street: Street) 
     signed = batches(street)
     lanes, database = LanesInMemory(3, street.balance), NodeFile(tmp_path / "node.sqlite")
     run(node_over(street, tmp_path, lanes, database), signed)
-    for row in database.statements():
-        header = Header.decode(row.header)
-        transaction = lanes.closed[header.start][1].transaction
-        street.closes.append(AnchoredClose(header.start, 900, row.anchor, transaction, 0, 0))
-    street.balances, street.supplier_balance = lanes.balances, lanes.supplier
-    street.grid_balance = lanes.grid
-    assert audit(FolderFiles(tmp_path), street.facts()).verdict == "ok"
+    assert audit(FolderFiles(tmp_path), facts_of(street, lanes)).verdict == "ok"
     database.close()
 
 

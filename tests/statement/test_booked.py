@@ -194,3 +194,70 @@ def _require_same_units(registry: Registry) -> None:
         assert active == certificate.free_wh
         assert issuance.retired_wh == certificate.retired_wh
         assert issuance.record == certificate.proof
+
+
+def test_records_of_a_home_that_come_late_together_bring_certificates_and_consumption() -> None:
+    registry = Registry(street := sunny(batteries=0))
+    start, roof = street.interval.start, street.solar[0].key.meter.hex()
+    lost = street.measure([0, 300], [600, 0], made=[1_000])
+    assert registry.close([]) == []
+    more = street.measure([0, 100], [50, 0], made=[80])
+    owner, buyer = street.community.accounts[0].hex(), street.community.accounts[1].hex()
+    found = registry.close([*lost, *more])
+    issued = {a.start: a for a in found if isinstance(a, Issue)}
+    record = lost[2].digest.hex()
+    assert issued[start] == Issue(roof, start, 900, 1_000, retired_wh=0, free_wh=600, record=record)
+    assert issued[start + 900].retired_wh == 50
+    used = [(a.start, a.owner, a.wh, a.covered_wh) for a in found if isinstance(a, Consume)]
+    assert used == [(start + 900, buyer, 100, 50), (start, buyer, 300, 0)]
+    [one, two, three] = street.last_statement.adjustments
+    assert sorted((a.member, a.issued_wh) for a in (one, two, three)) == [(0, 0), (0, 600), (1, 0)]
+    held = [b.wh for b in registry.book.state.bundles.values() if b.holder.hex() == owner]
+    assert 600 in held
+
+
+def test_late_records_that_do_not_tell_what_left_the_home_bring_no_certificates() -> None:
+    def issued(street: Street, late: list, before: list = ()) -> int:
+        street.close(before)
+        street.close(late)
+        return sum(adjustment.issued_wh for adjustment in street.last_statement.adjustments)
+
+    street = sunny(batteries=0)
+    whole = street.measure([0, 0], [600, 0], made=[1_000])
+    assert issued(street, whole) == 600
+    street = sunny(batteries=0)
+    grid, _, roof = street.measure([0, 0], [600, 0], made=[1_000])
+    assert issued(street, [roof], [grid]) == 0
+    street = sunny(batteries=0)
+    grid, _, roof = street.measure([0, 0], [600, 0], made=[1_000])
+    assert issued(street, [grid], [roof]) == 0
+    street = sunny(batteries=0)
+    street.grid[0].measure(street.start.start + 1)
+    assert issued(street, street.measure([0, 0], [600, 0], made=[1_000])) == 0
+    street = sunny(batteries=1)
+    assert issued(street, street.measure([0, 0], [600, 0], made=[1_000], stored=[0])) == 0
+
+
+@given(st.randoms(use_true_random=False))
+@effort(0.3)
+def test_whatever_comes_late_the_book_takes_over_and_no_unit_is_issued_twice(chance) -> None:
+    registry = Registry(street := Street(members=3, producers=2, roofs=1, batteries=0))
+    waiting = []
+    for index in range(6):
+        made = [chance.randrange(2_000), chance.randrange(2_000)]
+        given = [chance.randrange(made[0] + 1), chance.randrange(made[1] + 1), 0]
+        taken = [chance.randrange(300) for _ in range(3)]
+        # A home's gateway is cut off, or one meter alone.
+        cut = [chance.choice((0, 0, 1, 2, 9)) for _ in range(3)]
+        for signed in street.measure(taken, given, made):
+            member = street.community.by_meter[signed.record[12:32]].member
+            alone = chance.choice((0, 0, 0, 0, 1))
+            waiting.append((index + cut[member] + alone, signed))
+        registry.close([signed for due, signed in waiting if due == index])
+        for origin in registry.book.state.issuances:
+            require_conserved(registry.book.state, origin)
+    metered: dict[bytes, int] = {}
+    for origin, issuance in registry.book.state.issuances.items():
+        metered[origin.meter] = metered.get(origin.meter, 0) + issuance.issued_wh
+    for meter in street.solar:
+        assert metered.get(meter.key.meter, 0) <= (meter.export_mwh - 1_234_567) // 1_000

@@ -13,13 +13,16 @@ from commonwatt.market.book import Trade
 from commonwatt.market.catalogue import CONTRACT
 from commonwatt.meter.record import SignedRecord
 from commonwatt.settlement.account import Position
+from commonwatt.settlement.adjustment import Adjustment, SupplierPrices
 from commonwatt.statement.leaves import (
     PositionLeaf,
     Section,
     TradeLeaf,
+    adjustment_leaf,
     day_salt_key,
     party,
     position_leaf,
+    read_adjustment,
     record_leaf,
     salt_of,
     trade_leaf,
@@ -49,25 +52,59 @@ DAY = 86_400
 def test_a_position_is_read_as_it_was_written(position: Position, green: int, salt: bytes) -> None:
     leaf = position_leaf(position, green, salt)
     assert PositionLeaf.decode(leaf) == (position, green, salt)
-    assert len(leaf) == 5 + 15 * 8 + 2 * 9 + 32
+    assert len(leaf) == 5 + 15 * 8 + 3 * 9 + 32
 
 
 def test_a_position_leaf_is_laid_out_to_the_byte() -> None:
-    names = [name for name in NUMBERS if not name.startswith("arrears")]
+    names = [name for name in NUMBERS if not name.startswith(("arrears", "adjusted"))]
     values = {name: 100 + index for index, name in enumerate(names)}
-    position = Position(silent=False, gap=True, arrears_before=-7, arrears_after=8, **values)
+    position = Position(
+        silent=False, gap=True, arrears_before=-7, arrears_after=8, adjusted=-9, **values
+    )
     expected = struct.pack(">IB", values["member"], 2)
     order = [*names[1:8], "green", *names[8:]]
     for name in order:
         expected += (values[name] if name != "green" else 99).to_bytes(8)
-    expected += b"\1" + (7).to_bytes(8) + b"\0" + (8).to_bytes(8) + b"s" * 32
+    expected += b"\1" + (7).to_bytes(8) + b"\0" + (8).to_bytes(8)
+    expected += b"\1" + (9).to_bytes(8) + b"s" * 32
     assert position_leaf(position, 99, b"s" * 32) == expected
 
 
-@pytest.mark.parametrize("length", [0, 31, 32, 174, 176])
+@pytest.mark.parametrize("length", [0, 31, 32, 183, 185])
 def test_bytes_of_another_length_are_no_position(length: int) -> None:
     with pytest.raises(struct.error):
         PositionLeaf.decode(bytes(length))
+
+
+adjusted = st.builds(
+    Adjustment,
+    start=u64,
+    meter=st.binary(min_size=20, max_size=20),
+    member=st.integers(0, 2**32 - 1),
+    record=salts,
+    import_wh=u64,
+    export_wh=u64,
+    prices=st.builds(SupplierPrices, u64, u64, u64),
+    before=st.builds(SupplierPrices, u64, u64, u64),
+    issued_wh=u64,
+)
+
+
+@given(adjusted, salts)
+def test_an_adjustment_is_read_as_it_was_written(adjustment: Adjustment, salt: bytes) -> None:
+    leaf = adjustment_leaf(adjustment, salt)
+    assert read_adjustment(leaf) == adjustment
+    assert leaf[-32:] == salt
+    assert len(leaf) == 168
+
+
+def test_an_adjustment_leaf_is_laid_out_to_the_byte() -> None:
+    prices = SupplierPrices(1, 2, 3), SupplierPrices(4, 5, 6)
+    adjustment = Adjustment(7, b"m" * 20, 8, b"r" * 32, 9, 10, *prices, issued_wh=11)
+    expected = (7).to_bytes(8) + b"m" * 20 + (8).to_bytes(4) + b"r" * 32
+    for number in (9, 10, 1, 2, 3, 4, 5, 6, 11):
+        expected += number.to_bytes(8)
+    assert adjustment_leaf(adjustment, b"s" * 32) == expected + b"s" * 32
 
 
 @given(st.lists(salts, min_size=2, max_size=6, unique=True), u64, u64, u64, st.data())

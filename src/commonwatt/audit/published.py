@@ -129,13 +129,17 @@ class _Format(msgspec.Struct):
 class Published:
     """One interval's inputs as published."""
 
-    __slots__ = ("first", "records", "refused")
+    __slots__ = ("first", "late", "records", "refused")
 
     def __init__(
-        self, first: IntervalLine, records: list[SignedRecord], refused: list[RefusedLine]
+        self,
+        first: IntervalLine,
+        records: list[SignedRecord],
+        late: list[SignedRecord],
+        refused: list[RefusedLine],
     ) -> None:
-        """Keep the interval's first line, its records, its refusals."""
-        self.first, self.records, self.refused = first, records, refused
+        """Keep the interval's first line, its records, those of intervals before, its refusals."""
+        self.first, self.records, self.late, self.refused = first, records, late, refused
 
 
 def intervals_of(
@@ -158,15 +162,19 @@ def intervals_of(
     for text in lines:
         when = place_of_next()
         first = decode(IntervalLine, text, f"{when}, inputs")
-        records, refused = [], []
+        records, late, refused = [], [], []
         for index in range(first.records):
             place = f"{when}, records, leaf {index}"
             record = decode(RecordLine, following(place), place)
             records.append(_signed(record.record, record.signature, place))
+        for index in range(first.late):
+            place = f"{when}, late record {index}"
+            record = decode(RecordLine, following(place), place)
+            late.append(_signed(record.record, record.signature, place))
         for index in range(first.refused):
             place = f"{when}, refused record {index}"
             refused.append(decode(RefusedLine, following(place), place))
-        yield when, Published(first, records, refused)
+        yield when, Published(first, records, late, refused)
 
 
 def _signed(record: str, signature: str, place: str) -> SignedRecord:

@@ -28,15 +28,16 @@ from commonwatt.market.book import Limits, Tariff
 from commonwatt.meter.acceptance import (
     Accepted,
     Gate,
+    Late,
     Reason,
     Refused,
     Standing,
-    Verdict,
     judge,
     judge_batch,
+    standing_after,
 )
 from commonwatt.meter.record import SignedRecord
-from commonwatt.meter.registration import Registration
+from commonwatt.meter.registration import Registration, Role
 from commonwatt.quantity import Interval
 from commonwatt.statement.close import Inputs, State, Statement, close, first_state
 from commonwatt.statement.community import Community
@@ -162,13 +163,13 @@ class _Recomputation:
             raise Difference(f"{place}, header", f"the chain's anchor is {said}…, not this one's")
         self.state = after
         self.lanes.settle(statement)
-        _count(self._found, inputs, statement)
+        _count(self._found, inputs, statement, community)
         self._witness(inputs, statement)
 
 
-def _count(found: Audit, inputs: Inputs, statement: Statement) -> None:
+def _count(found: Audit, inputs: Inputs, statement: Statement, community: Community) -> None:
     found.intervals += 1
-    found.records += len(inputs.accepted)
+    found.records += len(inputs.accepted) + len(inputs.late)
     found.refused += len(inputs.refused)
     found.last_anchor = statement.header.anchor
     settled = statement.settled
@@ -177,9 +178,15 @@ def _count(found: Audit, inputs: Inputs, statement: Statement) -> None:
     found.paid_total += sum(change for change in changes if change > 0)
     for certificate in statement.certified.certificates:
         found.free[certificate.meter, inputs.interval.start] = certificate.free_wh
-    for p in statement.settled.positions:
-        taken, given = found.energy.get(p.member, (0, 0))
-        found.energy[p.member] = taken + p.imported_wh, given + p.exported_wh
+    counted = [(p.member, p.imported_wh, p.exported_wh) for p in settled.positions]
+    for late in inputs.late:
+        registration = community.by_meter[late.record.meter]
+        # What was counted before, in a lump, was only moved.
+        if registration.role is Role.GRID and late.counted_until is None:
+            counted.append((registration.member, late.import_wh, late.export_wh))
+    for member, import_wh, export_wh in counted:
+        taken, given = found.energy.get(member, (0, 0))
+        found.energy[member] = taken + import_wh, given + export_wh
 
 
 def _inputs_of(
@@ -201,10 +208,13 @@ def _inputs_of(
     except _UNUSABLE as error:
         what = f"not what a close could start from: {error}"
         raise Difference(f"{place}, inputs", what) from None
-    gate = Gate(community.chain.ledger, interval, interval.end)
-    verdicts = judge_batch(published.records, community.by_meter, state.standings, gate)
-    accepted = tuple(_accepted(verdict, published, interval, place) for verdict in verdicts)
-    after = {verdict.record.meter: Standing(verdict.record, verdict.digest) for verdict in accepted}
+    gate = state.gate(community.chain.ledger, interval, interval.end)
+    accepted, late = _counted(published, community, state, gate, place)
+    after: dict[bytes, Standing] = {}
+    counted: list[Accepted | Late] = [*late, *accepted]
+    for verdict in sorted(counted, key=lambda one: one.record.sequence):
+        meter = verdict.record.meter
+        after[meter] = standing_after(after.get(meter) or state.standings[meter], verdict)
     for index, entry in enumerate(refused):
         meter = entry.signed.record[12:32]
         standings = [state.standings.get(meter)]
@@ -217,6 +227,7 @@ def _inputs_of(
         interval=interval,
         tariff=tariff,
         accepted=accepted,
+        late=late,
         refused=refused,
         limits=tuple(Limits(*pair) for pair in first.limits),
         shares=first.shares,
@@ -227,14 +238,31 @@ def _inputs_of(
     )
 
 
-def _accepted(verdict: Verdict, published: Published, interval: Interval, place: str) -> Accepted:
-    if isinstance(verdict, Accepted) and verdict.record.time_end == interval.end:
-        return verdict
-    index = published.records.index(verdict.signed)
-    where = f"{place}, records, leaf {index}"
-    if isinstance(verdict, Refused):
-        raise Difference(where, f"refused: {verdict.reason.name}, {verdict.reason.value}")
-    raise Difference(where, "counted twice, or of another interval")
+def _counted(
+    published: Published, community: Community, state: State, gate: Gate, place: str
+) -> tuple[tuple[Accepted, ...], tuple[Late, ...]]:
+    """The interval's records and those of intervals before, each judged again in its order."""
+    accepted: list[Accepted] = []
+    late: list[Late] = []
+    places = {one.record: f"{place}, late record {n}" for n, one in enumerate(published.late)}
+    in_time = {one.record: f"{place}, records, leaf {n}" for n, one in enumerate(published.records)}
+    batch = (*published.late, *published.records)
+    for verdict in judge_batch(batch, community.by_meter, state.standings, gate):
+        record = verdict.signed.record
+        where = in_time.get(record) or places[record]
+        if isinstance(verdict, Refused):
+            raise Difference(where, f"refused: {verdict.reason.name}, {verdict.reason.value}")
+        if isinstance(verdict, Late) and record not in in_time:
+            late.append(verdict)
+        elif (
+            isinstance(verdict, Accepted)
+            and record in in_time
+            and verdict.record.time_end == gate.interval.end
+        ):
+            accepted.append(verdict)
+        else:
+            raise Difference(where, "counted twice, or of another interval")
+    return tuple(accepted), tuple(late)
 
 
 def _require_refusable(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from commonwatt.certificate.home import Battery, Home, Lot, Lots, Storage, Store, is_sound
 from commonwatt.errors import require
-from commonwatt.meter.acceptance import Accepted, within_capacity
+from commonwatt.meter.acceptance import Accepted, Late, within_capacity
 from commonwatt.meter.record import METER_BYTES
 from commonwatt.meter.registration import NO_SOURCE, Registration, Role
 from commonwatt.quantity import MWH_PER_WH, split_exactly
@@ -152,14 +152,15 @@ def _homes(
             silent.pop(verdict.record.meter)
         elif registration.role is Role.GRID:
             home.is_known = home.is_known and is_sound(verdict.record)
-        elif _certifiable(verdict, registration):
+        elif is_certifiable(verdict, registration):
             home.roofs.append(verdict)
     for member in silent.values():
         homes.setdefault(member, Home()).is_known = False
     return {member: home for member, home in homes.items() if home.roofs or home.stores}
 
 
-def _certifiable(verdict: Accepted, registration: Registration) -> bool:
+def is_certifiable(verdict: Accepted | Late, registration: Registration) -> bool:
+    """Whether a record is one of generation that certificates may come from (R4, R7)."""
     return (
         registration.role is Role.GENERATION
         and registration.source != NO_SOURCE
@@ -168,7 +169,7 @@ def _certifiable(verdict: Accepted, registration: Registration) -> bool:
     )
 
 
-def _is_certain(verdict: Accepted, registration: Registration) -> bool:
+def _is_certain(verdict: Accepted | Late, registration: Registration) -> bool:
     """R4, R7: a sound record of this interval alone, of no more Wh than the device can move."""
     energy_mwh = max(verdict.import_wh, verdict.export_wh) * MWH_PER_WH
     return (

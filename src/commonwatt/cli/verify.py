@@ -65,6 +65,9 @@ def _describe(proof: Proof) -> None:
             f"  neighbours {position.bought_local_wh} Wh bought ({green} Wh certified green), "
             f"{position.sold_local_wh} Wh sold"
         )
+        if position.adjusted:
+            adjusted = decimal_text(position.adjusted, header.decimals)
+            print(f"  adjusted  {adjusted} of the bill, for records that came late")
         print(f"  bill      {decimal_text(position.bill, header.decimals)}")
         print(f"  balance   {decimal_text(position.balance_after, header.decimals)}")
 

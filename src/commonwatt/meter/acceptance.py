@@ -1,9 +1,11 @@
 """Whether a record may be counted: every rule, in order, each with an answer of its own.
 
 A record is judged against the meter's registration and its last accepted record. What may happen
-is a returned value: `Accepted`, `Duplicate`, or `Refused` with a `Reason`; nothing is dropped
-silently. A gap never blocks a meter: a record after lost ones is accepted and marked, so that its
-energy is settled with the supplier and no certificate comes from it.
+is a returned value: `Accepted`, `Late`, `Duplicate`, or `Refused` with a `Reason`; nothing is
+dropped silently. A gap never blocks a meter: a record after lost ones is accepted and marked, so
+that its energy is settled with the supplier and no certificate comes from it. The gap is
+remembered, and the lost records may fill it when they turn up: their energy is then moved to the
+intervals it is of.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,18 +42,30 @@ class Reason(Enum):
     PREVIOUS_WRONG = "does not follow the meter's last record"
     LENGTH_WRONG = "not an interval of this community's length"
     OFF_GRID = "ends off the interval grid"
-    BACKDATED = "ends no later than the meter's last record"
+    BACKDATED = "does not end between the meter's records before and after it"
     IN_THE_FUTURE = "ends after now; check the meter's clock"
-    TOO_LATE = "its interval is closed"
-    REGISTER_FELL = "a register is lower than before; was the meter exchanged?"
+    TOO_LATE = "its interval was closed too long ago"
+    REGISTER_FELL = "a register is lower than in a record before; was the meter exchanged?"
     OVER_CAPACITY = "more energy than the rated power allows in the time"
 
 
+class Gap(NamedTuple):
+    """Records are missing between two that were accepted."""
+
+    before: Record
+    digest: bytes
+    """Of `before`."""
+    after: Record
+    """Was counted with all the energy since `before`."""
+
+
 class Standing(NamedTuple):
-    """A meter's last accepted record."""
+    """A meter's last accepted record, and where records are missing."""
 
     record: Record
     digest: bytes
+    gaps: tuple[Gap, ...] = ()
+    """Oldest first; none that could not be filled any more."""
 
 
 class Accepted(NamedTuple):
@@ -68,6 +82,22 @@ class Accepted(NamedTuple):
     """Records or time are missing in between: the energy is not of this interval alone."""
 
 
+class Late(NamedTuple):
+    """The record counts, for an interval that is closed."""
+
+    signed: SignedRecord
+    """With the low form of its signature."""
+    record: Record
+    digest: bytes
+    import_wh: int
+    """Whole Wh since the accepted record before it."""
+    export_wh: int
+    gap: bool
+    """Records or time are missing before it."""
+    counted_until: int | None
+    """End of the record with which this energy was counted before; None: it never was."""
+
+
 class Duplicate(NamedTuple):
     """The very record that was accepted before, in whichever form of its signature."""
 
@@ -81,7 +111,7 @@ class Refused(NamedTuple):
     reason: Reason
 
 
-Verdict: TypeAlias = Accepted | Duplicate | Refused
+Verdict: TypeAlias = Accepted | Late | Duplicate | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +122,16 @@ class Gate:
     interval: Interval
     now: int
     """UTC seconds at which the records are judged."""
+    since: int | None = None
+    """Closed intervals that end now or later may get late records; None: no closed one may."""
+
+
+class _Between(NamedTuple):
+    """The accepted records around a record."""
+
+    before: Record
+    digest: bytes
+    after: Record | None
 
 
 def opening_standing(registration: Registration) -> Standing:
@@ -114,23 +154,76 @@ def judge(
         return Refused(signed, Reason.METER_UNKNOWN)
     if not verify(registration.public_key, signed):
         return Refused(signed, Reason.SIGNATURE_WRONG)
-    record, digest = Record.decode(signed.record), signed.digest
-    if digest == last.digest:
+    if signed.digest == last.digest:
         return Duplicate(signed)
-    reason = _first_reason(record, registration, last, gate)
+    return _judge_sound(signed, registration, last, gate)
+
+
+def _judge_sound(
+    signed: SignedRecord, registration: Registration, last: Standing, gate: Gate
+) -> Verdict:
+    """Judge what the meter really signed."""
+    record, digest = Record.decode(signed.record), signed.digest
+    around = _around(record, last)
+    reason = _first_reason(record, digest, registration, around, gate)
     if reason:
         return Refused(signed, reason)
-    contiguous = (
-        record.sequence == last.record.sequence + 1
-        and record.time_end - record.duration == last.record.time_end
+    sound = SignedRecord(signed.record, low_s(signed.signature))
+    import_wh, export_wh = _wh_since(around.before, record)
+    gap = not _follows(around.before, record)
+    if record.time_end < gate.interval.end:
+        until = None if around.after is None else around.after.time_end
+        return Late(sound, record, digest, import_wh, export_wh, gap, until)
+    return Accepted(sound, record, digest, import_wh, export_wh, gap)
+
+
+def standing_after(last: Standing, verdict: Verdict, since: int | None = None) -> Standing:
+    """Where a meter stands once a verdict about its record counts.
+
+    Args:
+        last: where it stood.
+        verdict: only accepted and late records change anything.
+        since: gaps that end by then cannot be filled any more, and are forgotten.
+    """
+    if not isinstance(verdict, Accepted | Late):
+        return last
+    record, digest = verdict.record, verdict.digest
+    before, digest_before, after = _around(record, last)
+    gaps = [gap for gap in last.gaps if gap.after != after] if after else list(last.gaps)
+    gaps.append(Gap(before, digest_before, record))
+    if after is not None:
+        gaps.append(Gap(record, digest, after))
+    kept = tuple(
+        gap
+        for gap in sorted(gaps, key=lambda gap: gap.before.sequence)
+        if gap.after.sequence > gap.before.sequence + 1
+        and (since is None or gap.after.time_end > since)
     )
-    return Accepted(
-        signed=SignedRecord(signed.record, low_s(signed.signature)),
-        record=record,
-        digest=digest,
-        import_wh=record.import_mwh // MWH_PER_WH - last.record.import_mwh // MWH_PER_WH,
-        export_wh=record.export_mwh // MWH_PER_WH - last.record.export_mwh // MWH_PER_WH,
-        gap=not contiguous,
+    if after is not None:
+        return Standing(last.record, last.digest, kept)
+    return Standing(record, digest, kept)
+
+
+def _around(record: Record, last: Standing) -> _Between:
+    """The records that a record comes between: in a gap, or after the last."""
+    for gap in last.gaps:
+        if gap.before.sequence < record.sequence < gap.after.sequence:
+            return _Between(*gap)
+    return _Between(last.record, last.digest, None)
+
+
+def _follows(before: Record, record: Record) -> bool:
+    """Whether nothing is missing between two records."""
+    return (
+        record.sequence == before.sequence + 1
+        and record.time_end - record.duration == before.time_end
+    )
+
+
+def _wh_since(before: Record, record: Record) -> tuple[int, int]:
+    return (
+        record.import_mwh // MWH_PER_WH - before.import_mwh // MWH_PER_WH,
+        record.export_mwh // MWH_PER_WH - before.export_mwh // MWH_PER_WH,
     )
 
 
@@ -141,38 +234,55 @@ def _unreadable(signed: SignedRecord) -> Reason | None:
 
 
 def _first_reason(
-    record: Record, registration: Registration, last: Standing, gate: Gate
+    record: Record, digest: bytes, registration: Registration, around: _Between, gate: Gate
 ) -> Reason | None:
     """The first rule that a well-signed record breaks, or None."""
+    before, digest_before, after = around
+    interval = gate.interval
+    first_end = interval.end if gate.since is None else min(gate.since, interval.end)
     checks = (
         (record.ledger == gate.ledger, Reason.LEDGER_WRONG),
         (record.kind in ACCEPTED_KINDS, Reason.KIND_UNSUPPORTED),
-        (record.sequence > last.record.sequence, Reason.SEQUENCE_USED),
+        (record.sequence > before.sequence, Reason.SEQUENCE_USED),
         (
-            record.sequence != last.record.sequence + 1 or record.previous == last.digest,
+            _is_linked(before, digest_before, record)
+            and (after is None or _is_linked(record, digest, after)),
             Reason.PREVIOUS_WRONG,
         ),
-        (record.duration == gate.interval.duration, Reason.LENGTH_WRONG),
-        (record.time_end % gate.interval.duration == 0, Reason.OFF_GRID),
-        (record.time_end > last.record.time_end, Reason.BACKDATED),
-        (record.time_end <= gate.now, Reason.IN_THE_FUTURE),
-        (record.time_end >= gate.interval.end, Reason.TOO_LATE),
+        (record.duration == interval.duration, Reason.LENGTH_WRONG),
+        (record.time_end % interval.duration == 0, Reason.OFF_GRID),
         (
-            record.import_mwh >= last.record.import_mwh
-            and record.export_mwh >= last.record.export_mwh,
+            before.time_end < record.time_end
+            and (after is None or record.time_end < after.time_end),
+            Reason.BACKDATED,
+        ),
+        (record.time_end <= gate.now, Reason.IN_THE_FUTURE),
+        (record.time_end >= first_end, Reason.TOO_LATE),
+        (
+            _is_no_less(before, record) and (after is None or _is_no_less(record, after)),
             Reason.REGISTER_FELL,
         ),
+        (
+            _is_possible(before, record, registration.rated_w)
+            and (after is None or _is_possible(record, after, registration.rated_w)),
+            Reason.OVER_CAPACITY,
+        ),
     )
-    for holds, reason in checks:
-        if not holds:
-            return reason
-    seconds = record.time_end - last.record.time_end
-    energy = max(
-        record.import_mwh - last.record.import_mwh, record.export_mwh - last.record.export_mwh
-    )
-    if not within_capacity(energy, registration.rated_w, seconds):
-        return Reason.OVER_CAPACITY
-    return None
+    return next((reason for holds, reason in checks if not holds), None)
+
+
+def _is_linked(before: Record, digest: bytes, record: Record) -> bool:
+    """Whether a record that comes right after another names it."""
+    return record.sequence != before.sequence + 1 or record.previous == digest
+
+
+def _is_no_less(before: Record, record: Record) -> bool:
+    return record.import_mwh >= before.import_mwh and record.export_mwh >= before.export_mwh
+
+
+def _is_possible(before: Record, record: Record, rated_w: int) -> bool:
+    energy = max(record.import_mwh - before.import_mwh, record.export_mwh - before.export_mwh)
+    return within_capacity(energy, rated_w, record.time_end - before.time_end)
 
 
 def within_capacity(energy_mwh: int, rated_w: int, seconds: int) -> bool:
@@ -200,8 +310,8 @@ def judge_batch(
         meter = signed.record[12:32]
         last = current.get(meter) or standings.get(meter)
         verdict = judge(signed, registrations.get(meter), last, gate)
-        if isinstance(verdict, Accepted):
-            current[meter] = Standing(verdict.record, verdict.digest)
+        if isinstance(verdict, Accepted | Late) and last is not None:
+            current[meter] = standing_after(last, verdict)
         verdicts.append(verdict)
     return verdicts
 

@@ -4,9 +4,10 @@ import msgspec
 
 from commonwatt.certificate.home import Lot
 from commonwatt.market.book import Limits, Tariff
-from commonwatt.meter.acceptance import Accepted, Refused, Standing
+from commonwatt.meter.acceptance import Accepted, Gap, Late, Refused, Standing
 from commonwatt.meter.record import Record
 from commonwatt.quantity import Interval
+from commonwatt.settlement.adjustment import SupplierPrices
 from commonwatt.statement.close import Inputs, State
 
 
@@ -22,15 +23,23 @@ class _KeptInputs(msgspec.Struct, array_like=True):
     salt_key: bytes
 
 
+class _KeptGap(msgspec.Struct, array_like=True):
+    before: bytes
+    digest: bytes
+    after: bytes
+
+
 class _KeptState(msgspec.Struct, array_like=True):
     standings: tuple[bytes, ...]
     """Each meter's last record."""
     digests: tuple[bytes, ...]
+    gaps: tuple[tuple[_KeptGap, ...], ...]
     arrears: tuple[int, ...]
     grid_arrears: int
     previous: bytes
     lots: tuple[tuple[bytes, tuple[tuple[int, int], ...]], ...]
     """By storage meter: start and Wh of each."""
+    prices: tuple[tuple[int, int, int], ...]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -55,7 +64,11 @@ def keep_inputs(inputs: Inputs) -> bytes:
 
 
 def kept_inputs(
-    kept: bytes, interval: Interval, accepted: tuple[Accepted, ...], refused: tuple[Refused, ...]
+    kept: bytes,
+    interval: Interval,
+    accepted: tuple[Accepted, ...],
+    late: tuple[Late, ...],
+    refused: tuple[Refused, ...],
 ) -> Inputs:
     """The inputs again, joined with the interval's records."""
     found = _read_inputs.decode(kept)
@@ -63,6 +76,7 @@ def kept_inputs(
         interval=interval,
         tariff=Tariff(*found.tariff),
         accepted=accepted,
+        late=late,
         refused=refused,
         limits=tuple(Limits(*pair) for pair in found.limits),
         shares=found.shares,
@@ -80,12 +94,22 @@ def keep_state(state: State) -> bytes:
         _KeptState(
             tuple(standing.record.encode() for standing in standings),
             tuple(standing.digest for standing in standings),
+            tuple(tuple(map(_keep_gap, standing.gaps)) for standing in standings),
             state.arrears,
             state.grid_arrears,
             state.previous,
             tuple(sorted((meter, tuple(lots)) for meter, lots in state.lots.items())),
+            state.prices,
         )
     )
+
+
+def _keep_gap(gap: Gap) -> _KeptGap:
+    return _KeptGap(gap.before.encode(), gap.digest, gap.after.encode())
+
+
+def _kept_gap(kept: _KeptGap) -> Gap:
+    return Gap(Record.decode(kept.before), kept.digest, Record.decode(kept.after))
 
 
 def kept_state(kept: bytes) -> State:
@@ -93,8 +117,9 @@ def kept_state(kept: bytes) -> State:
     found = _read_state.decode(kept)
     records = [Record.decode(record) for record in found.standings]
     standings = {
-        record.meter: Standing(record, digest)
-        for record, digest in zip(records, found.digests, strict=True)
+        record.meter: Standing(record, digest, tuple(map(_kept_gap, gaps)))
+        for record, digest, gaps in zip(records, found.digests, found.gaps, strict=True)
     }
     lots = {meter: tuple(Lot(*lot) for lot in of_meter) for meter, of_meter in found.lots}
-    return State(standings, found.arrears, found.grid_arrears, found.previous, lots)
+    prices = tuple(SupplierPrices(*one) for one in found.prices)
+    return State(standings, found.arrears, found.grid_arrears, found.previous, lots, prices)

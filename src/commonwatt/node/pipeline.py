@@ -10,10 +10,10 @@ right order.
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from commonwatt.chain.errors import ChainUnreachable
 from commonwatt.errors import require
@@ -21,12 +21,14 @@ from commonwatt.market.book import Limits, Tariff
 from commonwatt.meter.acceptance import (
     Accepted,
     Duplicate,
-    Gate,
+    Late,
     Reason,
     Refused,
     Standing,
     Verdict,
+    judge,
     judge_batch,
+    standing_after,
 )
 from commonwatt.meter.record import Record, SignedRecord
 from commonwatt.node.errors import LanesRestless
@@ -54,6 +56,8 @@ from commonwatt.statement.publication import (
     market_bytes,
     register_bytes,
 )
+
+_V = TypeVar("_V", Accepted, Late)
 
 STATEMENTS_MAX = 10
 """How often an interval is stated again because somebody paid in or out meanwhile."""
@@ -165,6 +169,9 @@ class Node:
         self._constitution = sha256(constitution_bytes(community)).digest()
         self._state = first_state(community)
         self._accepted: dict[int, dict[bytes, Accepted]] = {}
+        """Records of the open interval and later ones, by end and meter."""
+        self._late: list[Late] = []
+        """Records of closed intervals that came while the open one was."""
         self._standings: dict[bytes, Standing] = dict(self._state.standings)
         self._stated: deque[_Stated] = deque()
         self._paid_state = self._state
@@ -177,20 +184,25 @@ class Node:
         """The open interval."""
 
     def receive(self, batch: Sequence[SignedRecord]) -> list[Verdict]:
-        """Judge records of the open interval; what is accepted is on the disk on return.
+        """Judge records; what is accepted is on the disk on return.
 
-        Verdicts come in (meter, sequence) order. A record that was accepted before is answered as
-        a duplicate, however long ago, and changes nothing.
+        Most are of the open interval. Those of closed ones count as late, and what they move is
+        settled with the open interval. Verdicts come in (meter, sequence) order. A record that was
+        accepted before is answered as a duplicate, however long ago, and changes nothing.
         """
-        gate = Gate(self.community.chain.ledger, self.interval, self._now())
+        gate = self._state.gate(self.community.chain.ledger, self.interval, self._now())
         verdicts = [
             self._recognise(verdict)
             for verdict in judge_batch(batch, self.community.by_meter, self._standings, gate)
         ]
         accepted = [verdict for verdict in verdicts if isinstance(verdict, Accepted)]
+        late = [verdict for verdict in verdicts if isinstance(verdict, Late)]
         refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
-        self._database.acknowledge(self.interval.start, accepted, refused)
-        self._take(accepted)
+        if late:
+            self._database.acknowledge_late(self.interval.start, late)
+        if accepted or refused or not late:
+            self._database.acknowledge(self.interval.start, accepted, refused)
+        self._take(verdicts)
         return verdicts
 
     def _recognise(self, verdict: Verdict) -> Verdict:
@@ -205,12 +217,17 @@ class Node:
             return Duplicate(verdict.signed)
         return verdict
 
-    def _take(self, accepted: Sequence[Accepted]) -> None:
+    def _take(self, verdicts: Iterable[Verdict]) -> None:
         """Keep verdicts by the interval they end with: some come while an earlier one is open."""
-        for verdict in accepted:
-            record = verdict.record
-            self._accepted.setdefault(record.time_end, {})[record.meter] = verdict
-            self._standings[record.meter] = Standing(record, verdict.digest)
+        for verdict in verdicts:
+            if not isinstance(verdict, Accepted | Late):
+                continue
+            meter = verdict.record.meter
+            if isinstance(verdict, Late):
+                self._late.append(verdict)
+            else:
+                self._accepted.setdefault(verdict.record.time_end, {})[meter] = verdict
+            self._standings[meter] = standing_after(self._standings[meter], verdict)
 
     @property
     def is_in_doubt(self) -> bool:
@@ -241,11 +258,13 @@ class Node:
         """
         began = time.perf_counter()
         funds = self._lanes()
+        accepted, late = self._counted()
         inputs = Inputs(
             interval=self.interval,
             tariff=terms.tariff,
-            accepted=tuple(self._accepted.get(self.interval.end, {}).values()),
-            refused=tuple(self._database.refusals(self.interval.start)),
+            accepted=accepted,
+            late=late,
+            refused=self._refused(accepted, late),
             limits=terms.limits,
             shares=terms.shares,
             flows=funds.flows,
@@ -261,6 +280,56 @@ class Node:
         stated, after = self._state_it(inputs, self._state, began, checkpoint)
         self._stated.append(stated)
         self._advance(after)
+
+    def _counted(self) -> tuple[tuple[Accepted, ...], tuple[Late, ...]]:
+        """The open interval's records and the late ones, judged as if they had come in order.
+
+        A late record that came after its meter's next one changes what that one counts.
+        """
+        accepted = self._accepted.get(self.interval.end, {})
+        if not self._late:
+            return tuple(accepted.values()), ()
+        meters = {verdict.record.meter for verdict in self._late}
+        mine = [verdict.signed for verdict in self._late]
+        mine += [verdict.signed for meter, verdict in accepted.items() if meter in meters]
+        again = self._judged(mine, self._state.standings, self.interval)
+        others = [verdict for meter, verdict in accepted.items() if meter not in meters]
+        return (*others, *_of(again, Accepted)), _of(again, Late)
+
+    def _judged(
+        self,
+        records: Sequence[SignedRecord],
+        standings: Mapping[bytes, Standing],
+        interval: Interval,
+    ) -> list[Verdict]:
+        """Acknowledged records, judged again; each must still be acceptable."""
+        gate = self._state.gate(self.community.chain.ledger, interval, TIME_MAX)
+        verdicts = judge_batch(records, self.community.by_meter, standings, gate)
+        kept = all(isinstance(verdict, Accepted | Late) for verdict in verdicts)
+        require("acknowledged records stay acceptable", kept, interval=interval.start_text)
+        return verdicts
+
+    def _refused(self, accepted: Sequence[Accepted], late: Sequence[Late]) -> tuple[Refused, ...]:
+        """What was refused while the interval was open.
+
+        Between two late records of a meter others are refused for reasons that only hold there;
+        what is published are reasons that hold after both.
+        """
+        refusals = self._database.refusals(self.interval.start)
+        after = {one.record.meter: self._state.standings[one.record.meter] for one in late}
+        counted: list[Accepted | Late] = [*late, *accepted]
+        for verdict in sorted(counted, key=lambda one: one.record.sequence):
+            if (meter := verdict.record.meter) in after:
+                after[meter] = standing_after(after[meter], verdict)
+        gate = self._state.gate(self.community.chain.ledger, self.interval, TIME_MAX)
+        found = []
+        for refused in refusals:
+            meter = refused.signed.record[12:32]
+            again: Verdict = refused
+            if meter in after and refused.reason is not Reason.IN_THE_FUTURE:
+                again = judge(refused.signed, self.community.by_meter[meter], after[meter], gate)
+            found.append(again if isinstance(again, Refused) else refused)
+        return tuple(found)
 
     def _lanes(self) -> LaneFunds:
         """The lanes as the next statement finds them."""
@@ -288,6 +357,17 @@ class Node:
         self._state = after
         self._accepted.pop(self.interval.end, None)
         self.interval = self.interval.next
+        late, self._late = self._late, []
+        self._standings = dict(after.standings)
+        early, self._accepted = self._accepted, {}
+        meters = {verdict.record.meter for verdict in late}
+        for end, verdicts in sorted(early.items()):
+            mine = [v.signed for meter, v in verdicts.items() if meter in meters]
+            others = [verdict for meter, verdict in verdicts.items() if meter not in meters]
+            self._take((*others, *self._judged(mine, self._standings, self._ending(end))))
+
+    def _ending(self, end: int) -> Interval:
+        return Interval(end - self.interval.duration, self.interval.duration)
 
     @property
     def waiting(self) -> int:
@@ -406,17 +486,17 @@ class Node:
             self.interval = Interval(start, self.community.interval_s)
             for row in self._database.statements(start):
                 self._close_again(row)
-        for time_end in self._database.time_ends(self.interval.end):
-            interval = Interval(time_end - self.interval.duration, self.interval.duration)
-            self._take(self._judged_again(interval))
+        self._take(self._judged_again(self.interval))
+        for time_end in self._database.time_ends(self.interval.next.end):
+            self._take(self._judged_again(self._ending(time_end)))
         return (self.interval.start - self.community.first_start) // self.interval.duration
 
     def _close_again(self, row: StatementRow) -> None:
         interval, began = self.interval, time.perf_counter()
-        accepted = self._judged_again(interval)
-        self._take(accepted)
-        refused = tuple(self._database.refusals(interval.start))
-        inputs = kept_inputs(row.inputs, interval, tuple(accepted), refused)
+        self._take(self._judged_again(interval))
+        accepted, late = self._counted()
+        refused = self._refused(accepted, late)
+        inputs = kept_inputs(row.inputs, interval, accepted, late, refused)
         statement, after = close(self.community, self._constitution, self._state, inputs)
         same = statement.header.anchor == row.anchor and row.start == interval.start
         require("the database leads to its anchors", same, interval=interval.start_text)
@@ -430,12 +510,14 @@ class Node:
             self._tell(Closed(inputs, statement, payment, row.seconds or 0.0))
         self._advance(after)
 
-    def _judged_again(self, interval: Interval) -> list[Accepted]:
-        """The acknowledged records of an interval; each must still be acceptable."""
-        records = self._database.records(interval.end)
-        gate = Gate(self.community.chain.ledger, interval, interval.end)
-        verdicts = judge_batch(records, self.community.by_meter, self._standings, gate)
-        accepted = [verdict for verdict in verdicts if isinstance(verdict, Accepted)]
-        kept = len(accepted) == len(records)
-        require("acknowledged records stay acceptable", kept, interval=interval.start_text)
-        return accepted
+    def _judged_again(self, interval: Interval) -> list[Verdict]:
+        """The acknowledged records that belong to an interval, late ones among them."""
+        records = [
+            *self._database.late_records(interval.start),
+            *self._database.records(interval.end),
+        ]
+        return self._judged(records, self._standings, interval)
+
+
+def _of(verdicts: Iterable[Verdict], kind: type[_V]) -> tuple[_V, ...]:
+    return tuple(verdict for verdict in verdicts if isinstance(verdict, kind))

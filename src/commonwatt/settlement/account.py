@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from commonwatt.errors import require
 from commonwatt.market.book import Clearing, Tariff
 from commonwatt.quantity import split_exactly
+from commonwatt.settlement.adjustment import Due
 from commonwatt.settlement.energy import MemberEnergy
 
 LANE_MAX = 2**40 - 1
@@ -28,7 +29,7 @@ class Funds:
     supplier: int
     """The supplier's lane."""
     grid_arrears: int = 0
-    """What the supplier owes the grid operator."""
+    """What the supplier owes the grid operator; below zero the grid operator owes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Position:
     supplier_cost: int
     """For the supplier's energy, without fee."""
     supplier_income: int
+    adjusted: int
+    """For energy of earlier intervals that became known since; below zero it is paid back."""
     balance_before: int
     balance_after: int
     arrears_before: int
@@ -70,6 +73,7 @@ class Position:
             self.local_cost
             + self.supplier_cost
             + self.fee
+            + self.adjusted
             - self.local_income
             - self.supplier_income
         )
@@ -93,7 +97,8 @@ class Settled:
     @property
     def supplier_owes(self) -> int:
         """The supplier's unpaid debt to members and grid operator."""
-        return self.grid_arrears - sum(min(p.arrears_after, 0) for p in self.positions)
+        owed = sum(min(position.arrears_after, 0) for position in self.positions)
+        return max(self.grid_arrears, 0) - owed
 
 
 @dataclass(slots=True)
@@ -111,15 +116,27 @@ class _Line:
 
 
 def settle(
-    energies: Sequence[MemberEnergy], clearing: Clearing, tariff: Tariff, funds: Funds
+    energies: Sequence[MemberEnergy],
+    clearing: Clearing,
+    tariff: Tariff,
+    funds: Funds,
+    adjusted: Sequence[Due] = (),
 ) -> Settled:
     """Positions and payments of one interval.
+
+    Args:
+        energies: by member.
+        clearing: what they traded with each other.
+        tariff: the interval's.
+        funds: money as it stands.
+        adjusted: what members have to pay for earlier intervals; empty if there is nothing.
 
     Raises:
         InvariantBroken: if the amounts would not sum to zero, energy would appear or vanish, or a
             lane would leave 0 to `LANE_MAX`.
     """
     lines = [_Line() for _ in energies]
+    adjusted = adjusted or [Due()] * len(lines)
     for trade in clearing.trades:
         amount = trade.wh * trade.price
         buyer, seller = lines[trade.buyer], lines[trade.seller]
@@ -134,9 +151,10 @@ def settle(
         local_fees += line.fee
         line.from_supplier_wh = energy.imported_wh - energy.own_wh - line.bought_wh
         line.to_supplier_wh = energy.exported_wh - energy.own_wh - line.sold_wh
-        grid_due += line.from_supplier_wh * tariff.fee_supplier
+        grid_due += line.from_supplier_wh * tariff.fee_supplier + adjusted[member].grid
         open_amount = (
             funds.arrears[member]
+            + adjusted[member].whole
             + line.from_supplier_wh * (tariff.retail + tariff.fee_supplier)
             - line.to_supplier_wh * tariff.feed_in
         )
@@ -150,7 +168,8 @@ def settle(
         owed.append(min(max(paid - open_amount, 0), LANE_MAX - (available - paid)))
 
     # ... then what the supplier pays, as far as its lane reaches, in proportion to what it owes.
-    owed.append(funds.grid_arrears + grid_due)
+    grid_open = funds.grid_arrears + grid_due
+    owed.append(max(grid_open, 0))
     pot = min(funds.supplier + from_members, sum(owed))
     paid_out = split_exactly(pot, owed) if pot else [0] * len(owed)
 
@@ -171,6 +190,7 @@ def settle(
             fee=line.fee + line.from_supplier_wh * tariff.fee_supplier,
             supplier_cost=line.from_supplier_wh * tariff.retail,
             supplier_income=line.to_supplier_wh * tariff.feed_in,
+            adjusted=adjusted[member].whole,
             balance_before=funds.balances[member],
             balance_after=free[member] + paid_out[member],
             arrears_before=funds.arrears[member],
@@ -183,7 +203,7 @@ def settle(
         supplier_in=from_members,
         supplier_out=pot,
         grid_in=local_fees + paid_out[-1],
-        grid_arrears=owed[-1] - paid_out[-1],
+        grid_arrears=grid_open - paid_out[-1],
     )
     for law in LAWS:
         law(settled, funds)

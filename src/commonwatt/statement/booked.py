@@ -14,6 +14,7 @@ from commonwatt.meter.registration import Registration, Role
 from commonwatt.quantity import SECONDS_PER_DAY, Interval, split_exactly
 from commonwatt.statement.close import Inputs, Statement
 from commonwatt.statement.community import Community
+from commonwatt.statement.publication import in_order
 
 
 def devices_of(community: Community, kept: Mapping[bytes, int]) -> dict[bytes, int]:
@@ -101,6 +102,38 @@ def entries(
                 record=battery.verdict.digest.hex(),
             )
     yield from _consumptions(community, inputs, statement)
+    yield from _late(community, inputs, statement, devices)
+
+
+def _late(
+    community: Community, inputs: Inputs, statement: Statement, devices: Mapping[bytes, int]
+) -> Iterator[Action]:
+    """What late records bring for intervals before: certificates, all free, and consumption."""
+    for adjustment in statement.adjustments:
+        start = adjustment.start
+        if adjustment.issued_wh and devices.get(adjustment.meter, start + 1) <= start:
+            yield Issue(
+                meter=adjustment.meter.hex(),
+                start=start,
+                duration=inputs.interval.duration,
+                metered_wh=adjustment.export_wh,
+                retired_wh=0,
+                free_wh=adjustment.issued_wh,
+                record=adjustment.record.hex(),
+            )
+    for verdict in in_order(inputs.late):
+        registration, record = community.by_meter[verdict.record.meter], verdict.record
+        is_known = not verdict.gap and is_sound(record) and verdict.import_wh > 0
+        if registration.role is Role.GRID and is_known:
+            yield Consume(
+                meter=registration.meter.hex(),
+                start=record.time_end - record.duration,
+                duration=record.duration,
+                wh=verdict.import_wh,
+                zone=registration.zone,
+                owner=community.accounts[registration.member].hex(),
+                covered_wh=0,
+            )
 
 
 def _issue(

@@ -7,18 +7,36 @@ from struct import Struct
 
 from commonwatt.certificate.home import Lots, Storage
 from commonwatt.certificate.issue import Certified, certify
+from commonwatt.certificate.late import late_units
 from commonwatt.errors import require
 from commonwatt.market.book import Book, Limits, Tariff, Trade
 from commonwatt.market.clearing import clear, tariff_at
 from commonwatt.merkle import Tree
-from commonwatt.meter.acceptance import Accepted, Refused, Standing, opening_standing
+from commonwatt.meter.acceptance import (
+    Accepted,
+    Gate,
+    Late,
+    Refused,
+    Standing,
+    opening_standing,
+    standing_after,
+)
 from commonwatt.quantity import Interval
 from commonwatt.settlement.account import Funds, Settled, settle
+from commonwatt.settlement.adjustment import (
+    ADJUSTABLE_MAX,
+    Adjustment,
+    Prices,
+    SupplierPrices,
+    adjustments,
+    dues,
+)
 from commonwatt.settlement.energy import net_energy
 from commonwatt.statement.community import Community
 from commonwatt.statement.header import HEADER_VERSION, Header, SectionRoot
 from commonwatt.statement.leaves import (
     Section,
+    adjustment_leaf,
     position_leaf,
     record_leaf,
     salt_of,
@@ -36,13 +54,19 @@ class State:
     """What one close hands to the next."""
 
     standings: Mapping[bytes, Standing]
-    """Each meter's last accepted record."""
+    """Each meter's last accepted record, and where some are missing."""
     arrears: tuple[int, ...]
     grid_arrears: int
     previous: bytes
     """Anchor of the statement before."""
     lots: Lots
     """What each battery may still give with certificates."""
+    prices: tuple[SupplierPrices, ...] = ()
+    """The supplier's in the last closed intervals, oldest first; `ADJUSTABLE_MAX` at most."""
+
+    def gate(self, ledger: bytes, interval: Interval, now: int) -> Gate:
+        """What the community asks of records while an interval is open after this state."""
+        return Gate(ledger, interval, now, Prices(interval, self.prices).since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +77,8 @@ class Inputs:
     tariff: Tariff
     accepted: tuple[Accepted, ...]
     """At most one per meter, all ending with the interval."""
+    late: tuple[Late, ...]
+    """Of intervals before; each is judged before the records of its meter that come after it."""
     refused: tuple[Refused, ...]
     limits: tuple[Limits, ...]
     """Standing limit prices by member; empty where the rule needs none."""
@@ -78,6 +104,8 @@ class Statement:
     deltas: tuple[bytes, ...]
     """Changes of the members' lanes, six to a 32-byte word."""
     trades: tuple[Trade, ...]
+    adjustments: tuple[Adjustment, ...]
+    """By interval and meter."""
     settled: Settled
     certified: Certified
     silent: tuple[bytes, ...]
@@ -107,7 +135,7 @@ def close(
     interval = inputs.interval
     tariff = tariff_at(community.charter, inputs.tariff, interval.start)
     accepted = sorted(inputs.accepted, key=lambda verdict: verdict.record.meter)
-    _require_of_interval(accepted, interval)
+    _require_of_interval(accepted, inputs.late, interval)
     members = len(community.accounts)
     energies = net_energy(members, accepted, community.by_meter)
     book = Book(
@@ -118,7 +146,9 @@ def close(
     )
     clearing = clear(community.charter, book, inputs.tariff, interval.start, inputs.shares)
     funds = Funds(inputs.balances, state.arrears, inputs.supplier, state.grid_arrears)
-    settled = settle(energies, clearing, tariff, funds)
+    units = late_units(inputs.late, community.by_meter)
+    adjusted = adjustments(inputs.late, community.by_meter, Prices(interval, state.prices), units)
+    settled = settle(energies, clearing, tariff, funds, dues(members, adjusted))
     storage = Storage(state.lots, community.storage_permille)
     certified = certify(accepted, community.by_meter, settled.positions, storage)
 
@@ -129,7 +159,10 @@ def close(
         tuple(record_leaf(verdict.signed) for verdict in accepted),
         tuple(position_leaf(position, green, salt) for position, green, salt in positions),
         tuple(trade_leaf(trade, salts) for trade in clearing.trades),
-        (),
+        tuple(
+            adjustment_leaf(one, salt_of(key, start, Section.ADJUSTMENTS, index))
+            for index, one in enumerate(adjusted)
+        ),
         tuple(certificate.encode() for certificate in certified.certificates),
     )
     trees = tuple(Tree(leaves) for leaves in sections)
@@ -175,28 +208,48 @@ def close(
     heard = {verdict.record.meter for verdict in accepted}
     silent = tuple(sorted(meter for meter in community.by_meter if meter not in heard))
     statement = Statement(
-        header, sections, trees, deltas, clearing.trades, settled, certified, silent
+        header=header,
+        sections=sections,
+        trees=trees,
+        deltas=deltas,
+        trades=clearing.trades,
+        adjustments=tuple(adjusted),
+        settled=settled,
+        certified=certified,
+        silent=silent,
     )
     return statement, state_after(state, inputs, statement)
 
 
 def state_after(state: State, inputs: Inputs, statement: Statement) -> State:
     """What an interval's close hands to the next, given what the one before handed to it."""
+    header, settled = statement.header, statement.settled
+    prices = (
+        *state.prices,
+        SupplierPrices(header.retail, header.feed_in, header.fee_supplier),
+    )[-ADJUSTABLE_MAX:]
+    since = Prices(inputs.interval.next, prices).since
     standings = dict(state.standings)
-    for verdict in inputs.accepted:
-        standings[verdict.record.meter] = Standing(verdict.record, verdict.digest)
-    settled = statement.settled
+    counted: list[Accepted | Late] = [*inputs.late, *inputs.accepted]
+    for verdict in sorted(counted, key=lambda one: one.record.sequence):
+        meter = verdict.record.meter
+        standings[meter] = standing_after(standings[meter], verdict, since)
     arrears = tuple(position.arrears_after for position in settled.positions)
-    anchor, lots = statement.header.anchor, statement.certified.lots
-    return State(standings, arrears, settled.grid_arrears, anchor, lots)
+    lots = statement.certified.lots
+    return State(standings, arrears, settled.grid_arrears, header.anchor, lots, prices)
 
 
-def _require_of_interval(accepted: Sequence[Accepted], interval: Interval) -> None:
+def _require_of_interval(
+    accepted: Sequence[Accepted], late: Sequence[Late], interval: Interval
+) -> None:
     meters = {verdict.record.meter for verdict in accepted}
     require("one record per meter and interval", len(meters) == len(accepted), start=interval.start)
     for verdict in accepted:
         ends = verdict.record.time_end == interval.end
         require("records end with the interval", ends, meter=verdict.record.meter.hex())
+    for one in late:
+        ended = one.record.time_end < interval.end
+        require("late records end before", ended, meter=one.record.meter.hex())
 
 
 def packed_deltas(deltas: Sequence[int]) -> tuple[bytes, ...]:

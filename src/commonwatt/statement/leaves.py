@@ -1,8 +1,8 @@
 """The leaves of a statement's sections, in bytes.
 
-A position leaf holds one member's line and is salted; a trade leaf names its two parties by
-hashes that only they, and an auditor, can recognise. So whoever holds one leaf and the roots
-learns nothing of the others, not even by guessing.
+A position leaf holds one member's line and is salted, as is an adjustment; a trade leaf names its
+two parties by hashes that only they, and an auditor, can recognise. So whoever holds one leaf and
+the roots learns nothing of the others, not even by guessing.
 """
 
 import hmac
@@ -14,12 +14,14 @@ from typing import NamedTuple
 from commonwatt.market.book import Trade
 from commonwatt.meter.record import SignedRecord
 from commonwatt.settlement.account import Position
+from commonwatt.settlement.adjustment import Adjustment, SupplierPrices
 
 SALT_BYTES = 32
 _SALT_INDEX = Struct(">QBI")
 _MEMBER = Struct(">I")
-_POSITION = Struct(">IB" + "Q" * 8 + "Q" * 5 + "QQ" + "BQ" * 2)
+_POSITION = Struct(">IB" + "Q" * 8 + "Q" * 5 + "QQ" + "BQ" * 3)
 _TRADE = Struct(">32s32sQQQB")
+_ADJUSTMENT = Struct(">Q20sI32sQQ" + "Q" * 7)
 SILENT, GAP = 1, 2
 
 
@@ -110,6 +112,8 @@ def position_leaf(position: Position, green_wh: int, salt: bytes) -> bytes:
             abs(position.arrears_before),
             position.arrears_after < 0,
             abs(position.arrears_after),
+            position.adjusted < 0,
+            abs(position.adjusted),
         )
         + salt
     )
@@ -129,8 +133,9 @@ class PositionLeaf(NamedTuple):
         member, flags = values[:2]
         imported, exported, own, bought, sold, from_supplier, to_supplier, green = values[2:10]
         cost, income, fee, supplier_cost, supplier_income, before, after = values[10:17]
-        owed, owes = (
-            -amount if negative else amount for negative, amount in (values[17:19], values[19:21])
+        owed, owes, adjusted = (
+            -amount if negative else amount
+            for negative, amount in (values[17:19], values[19:21], values[21:23])
         )
         position = Position(
             member=member,
@@ -148,9 +153,46 @@ class PositionLeaf(NamedTuple):
             fee=fee,
             supplier_cost=supplier_cost,
             supplier_income=supplier_income,
+            adjusted=adjusted,
             balance_before=before,
             balance_after=after,
             arrears_before=owed,
             arrears_after=owes,
         )
         return cls(position, green, leaf[-SALT_BYTES:])
+
+
+def adjustment_leaf(adjustment: Adjustment, salt: bytes) -> bytes:
+    """What a late record moves, at which prices, and 32 bytes of salt."""
+    return (
+        _ADJUSTMENT.pack(
+            adjustment.start,
+            adjustment.meter,
+            adjustment.member,
+            adjustment.record,
+            adjustment.import_wh,
+            adjustment.export_wh,
+            *adjustment.prices,
+            *adjustment.before,
+            adjustment.issued_wh,
+        )
+        + salt
+    )
+
+
+def read_adjustment(leaf: bytes) -> Adjustment:
+    """Read an adjustment leaf; raises `struct.error` for another length."""
+    start, meter, member, record, import_wh, export_wh, *prices = _ADJUSTMENT.unpack(
+        leaf[:-SALT_BYTES]
+    )
+    return Adjustment(
+        start=start,
+        meter=meter,
+        member=member,
+        record=record,
+        import_wh=import_wh,
+        export_wh=export_wh,
+        prices=SupplierPrices(*prices[:3]),
+        before=SupplierPrices(*prices[3:6]),
+        issued_wh=prices[6],
+    )

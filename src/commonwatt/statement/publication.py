@@ -23,6 +23,7 @@ from typing import NamedTuple
 import msgspec
 
 from commonwatt.market.settings import MarketSettings
+from commonwatt.meter.acceptance import Late
 from commonwatt.meter.record import SignedRecord
 from commonwatt.meter.registration import Registration, Role
 from commonwatt.quantity import Currency, time_text
@@ -35,7 +36,7 @@ CONSTITUTION_PATH = "public/community.json"
 REGISTER_PATH = "audit/register.jsonl"
 MARKET_PATH = "audit/market.json"
 BOOK_SUFFIX = ".certificates.jsonl"
-CONSTITUTION_FORMAT = "commonwatt-community-3"
+CONSTITUTION_FORMAT = "commonwatt-community-4"
 
 
 class Constitution(msgspec.Struct, frozen=True):
@@ -102,7 +103,8 @@ class IntervalLine(msgspec.Struct, frozen=True):
     flows: int
     salt_key: str
     records: int
-    """How many record lines follow, and then how many refused ones."""
+    """How many record lines follow, then how many late ones, and how many refused ones."""
+    late: int
     refused: int
 
 
@@ -307,6 +309,7 @@ def _input_lines(inputs: Inputs, path: str, when: str) -> Iterator[Line]:
         flows=inputs.flows,
         salt_key=inputs.salt_key.hex(),
         records=len(inputs.accepted),
+        late=len(inputs.late),
         refused=len(inputs.refused),
     )
     yield Line(path, _encode(first), f"{when}, inputs")
@@ -314,16 +317,24 @@ def _input_lines(inputs: Inputs, path: str, when: str) -> Iterator[Line]:
     for index, verdict in enumerate(ordered):
         line = RecordLine(verdict.signed.record.hex(), verdict.signed.signature.hex())
         yield Line(path, _encode(line), f"{when}, records, leaf {index}")
+    for index, late in enumerate(in_order(inputs.late)):
+        line = RecordLine(late.signed.record.hex(), late.signed.signature.hex())
+        yield Line(path, _encode(line), f"{when}, late record {index}")
     for index, refused in enumerate(inputs.refused):
         record, signature = refused.signed
         entry = RefusedLine(record.hex(), signature.hex(), refused.reason.name)
         yield Line(path, _encode(entry), f"{when}, refused record {index}")
 
 
+def in_order(late: Iterable[Late]) -> list[Late]:
+    """Late records in the order of their lines: by interval and meter, as what they move."""
+    return sorted(late, key=lambda verdict: (verdict.record.time_end, verdict.record.meter))
+
+
 def _by_member(
     community: Community, inputs: Inputs, statement: Statement
 ) -> list[tuple[ProvenLeaf, ...]]:
-    """Each member's own leaves with their paths: position, records, trades, certificates."""
+    """Each member's own leaves with their paths, section by section."""
     shown: list[list[ProvenLeaf]] = [[] for _ in community.accounts]
 
     def show(member: int, section: Section, index: int, record: str = "") -> None:
@@ -340,6 +351,8 @@ def _by_member(
     for index, trade in enumerate(statement.trades):
         show(trade.seller, Section.TRADES, index)
         show(trade.buyer, Section.TRADES, index)
+    for index, adjustment in enumerate(statement.adjustments):
+        show(adjustment.member, Section.ADJUSTMENTS, index)
     for index, certificate in enumerate(statement.certified.certificates):
         show(certificate.member, Section.CERTIFICATES, index)
     return [tuple(leaves) for leaves in shown]

@@ -14,7 +14,8 @@ from certificates import NEIGHBOUR, PRODUCER
 from commonwatt.statement.header import Header
 from commonwatt.statement.proof import first_flaw, read_proof
 from commonwatt.statement.publication import constitution_bytes, market_bytes, register_bytes
-from street import EURO
+from commonwatt.web.api.render import _cell
+from street import EURO, TARIFF
 from web.api.parts import (
     DAY,
     HERE,
@@ -174,6 +175,44 @@ def test_a_member_sees_its_line_of_the_bill_and_it_adds_up(askers: People, lived
     assert [one["transaction"] for one in paid] == transactions
 
 
+def test_what_came_late_is_shown_with_the_interval_it_is_of(
+    people: People, station: Station
+) -> None:
+    *others, lost = sorted(
+        station.records(),
+        key=lambda s: s.record[12:32] == station.street.grid[NEIGHBOURS].key.meter,
+    )
+    station.clock.now = station.street.interval.end
+    station.hosted.take(others)
+    station.hosted.conclude()
+    station.hosted.settle()
+    answer = people.post(
+        f"{HERE}/records",
+        content=lost.record + lost.signature,
+        headers={"content-type": "application/octet-stream"},
+    )
+    [result] = answer.json()["results"]
+    assert result["verdict"] == "accepted"
+    station.live(1)
+    [found] = items(own(people, NEIGHBOURS, "adjustments"))
+    amount = 300 * (TARIFF.retail + TARIFF.fee_supplier)
+    assert found == {
+        "start": NOON + 900,
+        "meter": lost.record[12:32].hex(),
+        "of_start": NOON,
+        "of_end": NOON + 900,
+        "record": lost.digest.hex(),
+        "imported_wh": 300,
+        "exported_wh": 0,
+        "amount": f"{amount / EURO:.8f}",
+        "issued_wh": 0,
+    }
+    silent, after = items(own(people, NEIGHBOURS, "positions"))
+    assert (silent["silent"], silent["adjusted"]) == (True, "0.00000000")
+    assert after["adjusted"] == found["amount"]
+    assert items(own(people, PRODUCERS, "adjustments")) == []
+
+
 def test_trades_show_the_side_and_hide_who_the_neighbour_is(askers: People) -> None:
     sold, bought = (items(own(askers, n, "trades")) for n in (PRODUCERS, NEIGHBOURS))
     assert {one["side"] for one in sold} == {"sold"}
@@ -290,9 +329,10 @@ def test_an_auditor_gets_every_file_of_a_day_byte_for_byte(askers: People, lived
 @pytest.mark.parametrize(
     "path",
     [
-        "statements/..%2f..%2fnode/inputs", "statements/%2e%2e/inputs", "statements/2016-06-21/%2e%2e",  # noqa: E501
+        "statements/..%2f..%2fnode/inputs", "statements/%2e%2e/inputs",
+        "statements/2016-06-21/%2e%2e",
         "statements/2016-06-21/%2e%2e%2fnode%2fnode.sqlite", "statements/2016-06-21%00/inputs",
-        "statements/2016-06-2１/inputs", "participants/..%2f..%2fnode", "certificates/..%2f1",  # noqa: RUF001
+        "statements/2016-06-2\uff11/inputs", "participants/..%2f..%2fnode", "certificates/..%2f1",
         "intervals/%2e%2e", "meters/..%2f..%2f..%2fetc%2fpasswd", "../../etc/passwd",
         "statements//inputs", "statements/2016-06-21/inputs/", "statements/20160621/inputs",
     ],
@@ -315,13 +355,12 @@ def test_a_list_is_a_table_for_who_wants_one(askers: People) -> None:
     assert 'rel="next"' in answer.headers["link"]
 
 
-def test_a_table_has_no_formula_in_it(askers: People) -> None:  # noqa: ARG001
-    from commonwatt.web.api.render import _cell  # noqa: PLC0415
-
+def test_a_table_has_no_formula_in_it() -> None:
     assert _cell("=cmd|' /C calc'!A0") == "'=cmd|' /C calc'!A0"
     assert _cell("@SUM(1)") == "'@SUM(1)"
     assert _cell("-0.11200000") == "-0.11200000"
-    assert (_cell(None), _cell(True), _cell(7), _cell(("a",))) == (None, "true", 7, '["a"]')  # noqa: FBT003
+    plain = {None: None, True: "true", 7: 7, ("a",): '["a"]'}
+    assert {value: _cell(value) for value in plain} == plain
 
 
 @pytest.mark.parametrize(

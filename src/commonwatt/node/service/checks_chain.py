@@ -250,7 +250,7 @@ def _last_day(
     rows = rows[-SECONDS_PER_DAY // file.interval_s :]
     spent = [0] * len(now)
     lanes = [
-        kept_inputs(row.inputs, Interval(row.start, file.interval_s), (), ()).balances
+        kept_inputs(row.inputs, Interval(row.start, file.interval_s), (), (), ()).balances
         for row in rows
     ]
     for before, after in pairwise([*lanes, now]):

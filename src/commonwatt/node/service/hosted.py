@@ -10,7 +10,7 @@ from commonwatt.certificate.log import SignedAction
 from commonwatt.chain.errors import ChainError
 from commonwatt.chain.ledger import Ledger
 from commonwatt.errors import CommonwattError
-from commonwatt.meter.acceptance import Accepted, Duplicate, Reason, Refused, Verdict
+from commonwatt.meter.acceptance import Accepted, Duplicate, Late, Reason, Refused, Verdict
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.book_store import BookStore
 from commonwatt.node.folder import Publisher
@@ -178,7 +178,7 @@ class Hosted:
 
     def _count(self, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:
-            if isinstance(verdict, Accepted):
+            if isinstance(verdict, Accepted | Late):
                 self._accepted += 1
             elif isinstance(verdict, Refused):
                 self._refused += 1
@@ -301,7 +301,7 @@ class Hosted:
             accepted=self._accepted,
             refused=self._refused,
             silent=len(node.silent),
-            book_entries=self.book.log.book.entries,
+            book_entries=self.book.entries,
         )
 
     def submit(self, signed: SignedAction) -> object:
@@ -312,7 +312,7 @@ class Hosted:
         """
         made = self.book.submit(signed, self._clock())
         publish_book(self.book, self.folder)
-        self.events.add(self._clock(), "book", entries=self.book.log.book.entries)
+        self.events.add(self._clock(), "book", entries=self.book.entries)
         return made
 
 
@@ -320,7 +320,7 @@ def result_of(verdict: Verdict) -> dict[str, object]:
     """A verdict as it goes over a wire."""
     signed = verdict.signed
     reason: Reason | None = verdict.reason if isinstance(verdict, Refused) else None
-    said = "accepted" if isinstance(verdict, Accepted) else "refused"
+    said = "accepted" if isinstance(verdict, Accepted | Late) else "refused"
     if isinstance(verdict, Duplicate):
         said = "duplicate"
     return {

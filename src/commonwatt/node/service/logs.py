@@ -17,7 +17,7 @@ from typing import Any, Literal, TextIO, TypeAlias
 
 import structlog
 
-from commonwatt.meter.acceptance import Accepted, Duplicate, Refused, Verdict
+from commonwatt.meter.acceptance import Accepted, Duplicate, Late, Refused, Verdict
 from commonwatt.node.pipeline import Closed
 from commonwatt.node.service.redaction import HIDDEN, REDACTION, is_secret_name
 from commonwatt.node.service.watch import Watch
@@ -105,6 +105,7 @@ def _clean(_logger: object, _method: str, event: Mapping[str, Any]) -> dict[str,
     return {
         key: HIDDEN if key not in _FIRST and is_secret_name(key) else _plain(value, DEPTH_MAX)
         for key, value in event.items()
+        if key != "color_message"  # uvicorn's, the same once more for a terminal
     }
 
 
@@ -179,6 +180,7 @@ class CommunityLog(Watch):
                 logging.DEBUG,
                 "records",
                 accepted=kinds[Accepted],
+                late=kinds[Late],
                 duplicate=kinds[Duplicate],
                 refused=len(refused),
                 seconds=round(seconds, 6),

@@ -22,7 +22,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import text
 
-from commonwatt.meter.acceptance import Accepted, Duplicate, Reason, Refused, Verdict
+from commonwatt.meter.acceptance import Accepted, Duplicate, Late, Reason, Refused, Verdict
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.pipeline import Closed
 from commonwatt.node.service.watch import Watch
@@ -95,7 +95,7 @@ class Metrics:
     def took(self, community: str, verdicts: Sequence[Verdict], seconds: float) -> None:
         """Count a batch."""
         kinds = Tally(type(verdict) for verdict in verdicts)
-        self._accepted.labels(community).inc(kinds[Accepted])
+        self._accepted.labels(community).inc(kinds[Accepted] + kinds[Late])
         self._duplicate.labels(community).inc(kinds[Duplicate])
         if kinds[Refused]:
             reasons = Tally(v.reason.name for v in verdicts if isinstance(v, Refused))

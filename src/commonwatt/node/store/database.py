@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
-from commonwatt.meter.acceptance import Accepted, Reason, Refused
+from commonwatt.meter.acceptance import Accepted, Late, Reason, Refused
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.store.dialect import insert_or, take_turn
@@ -65,6 +65,11 @@ class Database:
     def community(self) -> bytes:
         """20 bytes."""
         return self._scope.community
+
+    @property
+    def scope(self) -> Scope:
+        """Whose rows, and under which lease: for the rest of what is kept of this community."""
+        return self._scope
 
     @property
     def in_doubt(self) -> bool:
@@ -128,7 +133,7 @@ class Database:
             self._readmit(connection, start, readmitted)
 
     def acknowledge_late(
-        self, start: int, accepted: Iterable[Accepted], *, readmitted: Iterable[int] = ()
+        self, start: int, accepted: Iterable[Accepted | Late], *, readmitted: Iterable[int] = ()
     ) -> None:
         """Keep records of intervals that are closed, to be settled with the interval at `start`."""
         records = [
@@ -255,6 +260,27 @@ class Database:
         with self._scope.reading() as connection:
             row = connection.execute(query.order_by(start.desc()).limit(1)).first()
         return None if row is None else (row[0], row[1])
+
+    def checkpoints(self) -> list[int]:
+        """All first intervals of days whose state before them is kept, in order."""
+        start = _checkpoint.c.start
+        query = select(start).where(self._mine(_checkpoint)).order_by(start)
+        with self._scope.reading() as connection:
+            return list(connection.scalars(query))
+
+    def checkpoint_at(self, start: int) -> bytes | None:
+        """The state before an interval, where it is kept."""
+        query = select(_checkpoint.c.state)
+        query = query.where(self._mine(_checkpoint), _checkpoint.c.start == start)
+        with self._scope.reading() as connection:
+            return connection.scalar(query)
+
+    def stated(self) -> list[int]:
+        """The starts of all intervals with a statement, in order."""
+        start = _statement.c.start
+        query = select(start).where(self._mine(_statement)).order_by(start)
+        with self._scope.reading() as connection:
+            return list(connection.scalars(query))
 
     def counts(self) -> tuple[int, int]:
         """How many records are kept, and how many were refused."""

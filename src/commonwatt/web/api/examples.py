@@ -68,7 +68,7 @@ COMMUNITY: Any = {
     "meters": [METER_OF],
 }  # fmt: skip
 CONSTITUTION: Any = {
-    "format": "commonwatt-community-3", "chain_id": 31_337, "registry": "11" * 20,
+    "format": "commonwatt-community-4", "chain_id": 31_337, "registry": "11" * 20,
     "settlement": "22" * 20, "certificate": "33" * 20, "token": "44" * 20, "exchange": "66" * 20,
     "book": "55" * 20, "currency": "EUR", "decimals": 8, "interval_s": 900, "grace_s": 60,
     "rule": "uniform_price", "first_start": NOON - 86_400, "storage_permille": 0,
@@ -101,7 +101,8 @@ POSITION: Any = {
     "bought_local_wh": 300, "sold_local_wh": 0, "bought_supplier_wh": 0, "sold_supplier_wh": 0,
     "green_wh": 300, "local_cost": "0.03840000", "local_income": "0.00000000",
     "fee": "0.01032000", "supplier_cost": "0.00000000", "supplier_income": "0.00000000",
-    "bill": "0.04872000", "balance_before": "10.00000000", "balance_after": "9.95128000",
+    "adjusted": "0.00000000", "bill": "0.04872000",
+    "balance_before": "10.00000000", "balance_after": "9.95128000",
     "arrears_before": "0.00000000", "arrears_after": "0.00000000",
 }  # fmt: skip
 PARTICIPANT: Any = {
@@ -113,6 +114,11 @@ PARTICIPANT: Any = {
 TRADE: Any = {
     **_SECOND, "side": "bought", "wh": 300, "price": "0.12800", "fee": "0.03440",
     "amount": "0.03840000", "rule": 1,
+}  # fmt: skip
+ADJUSTMENT: Any = {
+    "start": NOON + 3_600, "meter": _METER, "of_start": NOON, "of_end": NOON + 900,
+    "record": _DIGEST, "imported_wh": 120, "exported_wh": 0, "amount": "0.03840000",
+    "issued_wh": 0,
 }  # fmt: skip
 PAYMENT: Any = {
     **_SECOND, "amount": "-0.04872000", "balance_after": "9.95128000",

@@ -308,6 +308,9 @@ class Position(Shape, frozen=True):
     fee: Amount
     supplier_cost: Amount
     supplier_income: Amount
+    adjusted: Annotated[
+        Amount, Meta(description="For intervals before, of which records came late.")
+    ]
     bill: Annotated[Amount, Meta(description="What it cost; below zero it earned.")]
     balance_before: Amount
     balance_after: Amount
@@ -335,6 +338,22 @@ class TradeOf(Shape, frozen=True):
     fee: Annotated[Price, Meta(description="The grid operator's, paid by the buyer.")]
     amount: Annotated[Amount, Meta(description="Wh times price, without fee.")]
     rule: Annotated[int, Meta(description="Number of what brought the two together.")]
+
+
+class AdjustmentOf(Shape, frozen=True):
+    """What a record that came after its interval's close moved, at that interval's prices."""
+
+    start: Annotated[Second, Meta(description="Of the interval it was settled with.")]
+    meter: Annotated[str, Meta(pattern="^[0-9a-f]{40}$", max_length=40)]
+    of_start: Annotated[Second, Meta(description="Of the interval the record is of.")]
+    of_end: Second
+    record: Digest
+    imported_wh: Wh
+    exported_wh: Wh
+    amount: Annotated[
+        Amount, Meta(description="Less what was paid for it before; below zero it came back.")
+    ]
+    issued_wh: Annotated[Wh, Meta(description="Certificates that came of it.")]
 
 
 class PaymentOf(Shape, frozen=True):

@@ -161,6 +161,12 @@ ROUTES: tuple[Route, ...] = (
         owner=participants.is_own_member, is_list=True, example=shown.TRADE,
     ),
     Route(
+        "GET", f"{_MEMBER}/adjustments", "adjustments",
+        "What a day's intervals settled of intervals before them",
+        _OWN_DATA, participants.adjustments, shapes.AdjustmentOf, _LIST, shapes.DayQuery,
+        owner=participants.is_own_member, is_list=True, example=shown.ADJUSTMENT,
+    ),
+    Route(
         "GET", f"{_MEMBER}/payments", "payments", "What a day's intervals moved in its lane",
         _OWN_DATA, participants.payments, shapes.PaymentOf, _LIST, shapes.DayQuery,
         owner=participants.is_own_member, is_list=True, example=shown.PAYMENT,

@@ -1,15 +1,22 @@
 """Members and their meters: each sees itself in full, and its neighbours as sums."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from commonwatt.meter.registration import Registration
 from commonwatt.node.service.hosted import Hosted
 from commonwatt.quantity import SECONDS_PER_DAY, Currency
-from commonwatt.statement.leaves import PositionLeaf, Section, TradeLeaf, party
+from commonwatt.settlement.adjustment import Adjustment
+from commonwatt.statement.leaves import (
+    PositionLeaf,
+    Section,
+    TradeLeaf,
+    party,
+    read_adjustment,
+)
 from commonwatt.statement.proof import Proof, read_proof
 from commonwatt.statement.publication import day_of, member_folder
 from commonwatt.web.api import shapes
@@ -18,6 +25,7 @@ from commonwatt.web.api.parameters import cursor_of, cursor_text
 from commonwatt.web.api.route import FRESH, PRIVATE, Answer, Call, Page, unknown
 from commonwatt.web.api.routes.intervals import day_asked, headers_of, last_day
 
+_P = TypeVar("_P", bound=msgspec.Struct)
 _ROLES = ("grid", "generation", "storage")
 
 
@@ -148,22 +156,40 @@ def payments(call: Call) -> Page:
 
 def trades(call: Call) -> Page:
     """What a member sold to neighbours and bought of them; who they are stays hidden."""
+
+    def of(own: _Own) -> Iterable[shapes.TradeOf]:
+        return (_trade(own, leaf, call.hosted) for leaf in own.trades)
+
+    return _page_of_parts(call, of, shapes.TradeOf)
+
+
+def adjustments(call: Call) -> Page:
+    """What was settled with a day's intervals of intervals before, of which records came late."""
+
+    def of(own: _Own) -> Iterable[shapes.AdjustmentOf]:
+        return (_adjustment(own, one, call.hosted) for one in own.adjustments)
+
+    return _page_of_parts(call, of, shapes.AdjustmentOf)
+
+
+def _page_of_parts(call: Call, of: Callable[["_Own"], Iterable[_P]], kind: type[_P]) -> Page:
+    """A page of a day's entries of which an interval may have any number."""
     member, limit = _member(call), call.query.limit
     cursor: tuple[int, ...] = cursor_of(call.query.cursor, 2) or (-1, -1)
     last = cursor
-    items: list[shapes.TradeOf] = []
+    items: list[_P] = []
     for line in _lines(call.hosted, member, day_asked(call)):
         if _read_when(line).start < cursor[0]:
             continue
         own = _Own.of(line, member)
-        for place, leaf in enumerate(own.trades):
+        for place, part in enumerate(of(own)):
             if (own.start, place) <= cursor:
                 continue
             if len(items) == limit:
-                return Page(items, shapes.TradeOf, cursor_text(*last), PRIVATE)
-            items.append(_trade(own, leaf, call.hosted))
+                return Page(items, kind, cursor_text(*last), PRIVATE)
+            items.append(part)
             last = own.start, place
-    return Page(items, shapes.TradeOf, None, PRIVATE)
+    return Page(items, kind, None, PRIVATE)
 
 
 def proofs(call: Call) -> Page:
@@ -206,6 +232,7 @@ class _Own(NamedTuple):
     start: int
     leaf: PositionLeaf
     trades: tuple[TradeLeaf, ...]
+    adjustments: tuple[Adjustment, ...]
     party: bytes
     """How the trades' leaves name this member."""
 
@@ -216,7 +243,8 @@ class _Own(NamedTuple):
         [position] = _leaves(proof, Section.POSITIONS)
         leaf = PositionLeaf.decode(position)
         trades = tuple(TradeLeaf.decode(trade) for trade in _leaves(proof, Section.TRADES))
-        return cls(proof.start, leaf, trades, party(leaf.salt, member))
+        adjusted = tuple(read_adjustment(one) for one in _leaves(proof, Section.ADJUSTMENTS))
+        return cls(proof.start, leaf, trades, adjusted, party(leaf.salt, member))
 
 
 def _leaves(proof: Proof, section: Section) -> Iterator[bytes]:
@@ -266,6 +294,7 @@ def _position(own: _Own, hosted: Hosted) -> shapes.Position:
         fee=text(position.fee),
         supplier_cost=text(position.supplier_cost),
         supplier_income=text(position.supplier_income),
+        adjusted=text(position.adjusted),
         bill=text(position.bill),
         balance_before=text(position.balance_before),
         balance_after=text(position.balance_after),
@@ -285,4 +314,19 @@ def _trade(own: _Own, leaf: TradeLeaf, hosted: Hosted) -> shapes.TradeOf:
         fee=currency.price_text(leaf.fee),
         amount=currency.amount_text(leaf.wh * leaf.price),
         rule=leaf.rule,
+    )
+
+
+def _adjustment(own: _Own, one: Adjustment, hosted: Hosted) -> shapes.AdjustmentOf:
+    community = hosted.community
+    return shapes.AdjustmentOf(
+        start=own.start,
+        meter=one.meter.hex(),
+        of_start=one.start,
+        of_end=one.start + community.interval_s,
+        record=one.record.hex(),
+        imported_wh=one.import_wh,
+        exported_wh=one.export_wh,
+        amount=community.currency.amount_text(one.due.whole),
+        issued_wh=one.issued_wh,
     )
