@@ -129,7 +129,7 @@ class _Format(msgspec.Struct):
 class Published:
     """One interval's inputs as published."""
 
-    __slots__ = ("first", "late", "records", "refused")
+    __slots__ = ("first", "late", "records", "refused", "released")
 
     def __init__(
         self,
@@ -137,9 +137,14 @@ class Published:
         records: list[SignedRecord],
         late: list[SignedRecord],
         refused: list[RefusedLine],
+        released: set[bytes],
     ) -> None:
-        """Keep the interval's first line, its records, those of intervals before, its refusals."""
+        """Keep the interval's first line, its records, those of intervals before, its refusals.
+
+        `released` has the records that the operator let count in spite of their rated power.
+        """
         self.first, self.records, self.late, self.refused = first, records, late, refused
+        self.released = released
 
 
 def intervals_of(
@@ -163,22 +168,26 @@ def intervals_of(
         when = place_of_next()
         first = decode(IntervalLine, text, f"{when}, inputs")
         records, late, refused = [], [], []
+        released: set[bytes] = set()
         for index in range(first.records):
             place = f"{when}, records, leaf {index}"
             record = decode(RecordLine, following(place), place)
-            records.append(_signed(record.record, record.signature, place))
+            records.append(_signed(record, released, place))
         for index in range(first.late):
             place = f"{when}, late record {index}"
             record = decode(RecordLine, following(place), place)
-            late.append(_signed(record.record, record.signature, place))
+            late.append(_signed(record, released, place))
         for index in range(first.refused):
             place = f"{when}, refused record {index}"
             refused.append(decode(RefusedLine, following(place), place))
-        yield when, Published(first, records, late, refused)
+        yield when, Published(first, records, late, refused, released)
 
 
-def _signed(record: str, signature: str, place: str) -> SignedRecord:
+def _signed(line: RecordLine, released: set[bytes], place: str) -> SignedRecord:
     try:
-        return SignedRecord(bytes.fromhex(record), bytes.fromhex(signature))
+        signed = SignedRecord(bytes.fromhex(line.record), bytes.fromhex(line.signature))
     except ValueError:
         raise Difference(place, "a record that is not written in hex digits") from None
+    if line.released:
+        released.add(signed.record)
+    return signed

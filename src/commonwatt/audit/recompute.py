@@ -247,7 +247,8 @@ def _counted(
     places = {one.record: f"{place}, late record {n}" for n, one in enumerate(published.late)}
     in_time = {one.record: f"{place}, records, leaf {n}" for n, one in enumerate(published.records)}
     batch = (*published.late, *published.records)
-    for verdict in judge_batch(batch, community.by_meter, state.standings, gate):
+    known = community.by_meter, state.standings
+    for verdict in judge_batch(batch, *known, gate, published.released):
         record = verdict.signed.record
         where = in_time.get(record) or places[record]
         if isinstance(verdict, Refused):

@@ -8,7 +8,7 @@ remembered, and the lost records may fill it when they turn up: their energy is 
 intervals it is of.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -80,6 +80,8 @@ class Accepted(NamedTuple):
     export_wh: int
     gap: bool
     """Records or time are missing in between: the energy is not of this interval alone."""
+    released: bool = False
+    """By the operator: no rated power has been asked of it."""
 
 
 class Late(NamedTuple):
@@ -96,6 +98,8 @@ class Late(NamedTuple):
     """Records or time are missing before it."""
     counted_until: int | None
     """End of the record with which this energy was counted before; None: it never was."""
+    released: bool = False
+    """By the operator: no rated power has been asked of it."""
 
 
 class Duplicate(NamedTuple):
@@ -140,12 +144,18 @@ def opening_standing(registration: Registration) -> Standing:
 
 
 def judge(
-    signed: SignedRecord, registration: Registration | None, last: Standing | None, gate: Gate
+    signed: SignedRecord,
+    registration: Registration | None,
+    last: Standing | None,
+    gate: Gate,
+    *,
+    released: bool = False,
 ) -> Verdict:
     """Judge one record against its meter's registration and last accepted record.
 
     The cheap checks come first, the signature before anything that believes the content, and the
-    replay of an accepted record is told apart from a second record under the same number.
+    replay of an accepted record is told apart from a second record under the same number. What the
+    operator released may carry more than the rated power allows; every other rule holds.
     """
     unreadable = _unreadable(signed)
     if unreadable:
@@ -156,25 +166,25 @@ def judge(
         return Refused(signed, Reason.SIGNATURE_WRONG)
     if signed.digest == last.digest:
         return Duplicate(signed)
-    return _judge_sound(signed, registration, last, gate)
+    return _judge_sound(signed, registration, last, gate, released=released)
 
 
 def _judge_sound(
-    signed: SignedRecord, registration: Registration, last: Standing, gate: Gate
+    signed: SignedRecord, registration: Registration, last: Standing, gate: Gate, *, released: bool
 ) -> Verdict:
     """Judge what the meter really signed."""
     record, digest = Record.decode(signed.record), signed.digest
     around = _around(record, last)
     reason = _first_reason(record, digest, registration, around, gate)
-    if reason:
+    if reason and not (released and reason is Reason.OVER_CAPACITY):
         return Refused(signed, reason)
     sound = SignedRecord(signed.record, low_s(signed.signature))
     import_wh, export_wh = _wh_since(around.before, record)
     gap = not _follows(around.before, record)
     if record.time_end < gate.interval.end:
         until = None if around.after is None else around.after.time_end
-        return Late(sound, record, digest, import_wh, export_wh, gap, until)
-    return Accepted(sound, record, digest, import_wh, export_wh, gap)
+        return Late(sound, record, digest, import_wh, export_wh, gap, until, released)
+    return Accepted(sound, record, digest, import_wh, export_wh, gap, released)
 
 
 def standing_after(last: Standing, verdict: Verdict, since: int | None = None) -> Standing:
@@ -297,11 +307,13 @@ def judge_batch(
     registrations: Mapping[bytes, Registration],
     standings: Mapping[bytes, Standing],
     gate: Gate,
+    released: Container[bytes] = (),
 ) -> list[Verdict]:
     """Judge many records as one: the order in which they came changes nothing.
 
     Records are taken by meter and sequence; each accepted one is the last one for the next. The
     caller's `standings` are left as they were. Verdicts come in (meter, sequence) order.
+    `released` has the records that the operator released.
     """
     ordered = sorted(batch, key=_order)
     current: dict[bytes, Standing] = {}
@@ -309,7 +321,8 @@ def judge_batch(
     for signed in ordered:
         meter = signed.record[12:32]
         last = current.get(meter) or standings.get(meter)
-        verdict = judge(signed, registrations.get(meter), last, gate)
+        is_released = signed.record in released
+        verdict = judge(signed, registrations.get(meter), last, gate, released=is_released)
         if isinstance(verdict, Accepted | Late) and last is not None:
             current[meter] = standing_after(last, verdict)
         verdicts.append(verdict)

@@ -172,6 +172,8 @@ class Node:
         """Records of the open interval and later ones, by end and meter."""
         self._late: list[Late] = []
         """Records of closed intervals that came while the open one was."""
+        self._released: set[bytes] = set()
+        """Records that the operator let count."""
         self._standings: dict[bytes, Standing] = dict(self._state.standings)
         self._stated: deque[_Stated] = deque()
         self._paid_state = self._state
@@ -204,6 +206,31 @@ class Node:
             self._database.acknowledge(self.interval.start, accepted, refused)
         self._take(verdicts)
         return verdicts
+
+    def release(self, number: int, signed: SignedRecord) -> Verdict:
+        """Let a refused record count after all, if nothing but its rated power is against it.
+
+        Args:
+            number: of the refusal.
+            signed: its record.
+
+        Returns:
+            The verdict; durable if it counts. Refused again, it stays where it was.
+        """
+        gate = self._state.gate(self.community.chain.ledger, self.interval, self._now())
+        meter = signed.record[12:32]
+        known = self.community.by_meter.get(meter), self._standings.get(meter)
+        verdict = self._recognise(judge(signed, *known, gate, released=True))
+        start = self.interval.start
+        if isinstance(verdict, Late):
+            self._database.acknowledge_late(start, [verdict], readmitted=[number])
+        elif isinstance(verdict, Accepted):
+            self._database.acknowledge(start, [verdict], [], readmitted=[number])
+        else:
+            return verdict
+        self._released.add(signed.record)
+        self._take([verdict])
+        return verdict
 
     def _recognise(self, verdict: Verdict) -> Verdict:
         """Tell the replay of an older record apart from a second record under its number."""
@@ -304,7 +331,8 @@ class Node:
     ) -> list[Verdict]:
         """Acknowledged records, judged again; each must still be acceptable."""
         gate = self._state.gate(self.community.chain.ledger, interval, TIME_MAX)
-        verdicts = judge_batch(records, self.community.by_meter, standings, gate)
+        known = self.community.by_meter, standings
+        verdicts = judge_batch(records, *known, gate, self._released)
         kept = all(isinstance(verdict, Accepted | Late) for verdict in verdicts)
         require("acknowledged records stay acceptable", kept, interval=interval.start_text)
         return verdicts
@@ -479,6 +507,7 @@ class Node:
             InvariantBroken: if the database leads to other anchors than it holds.
         """
         checkpoint = self._database.checkpoint()
+        self._released = self._database.released()
         if checkpoint is not None:
             start, state = checkpoint
             self._state = self._paid_state = kept_state(state)

@@ -273,8 +273,8 @@ def inputs_hash(constitution: bytes, inputs: Inputs) -> bytes:
     """SHA-256 over what no section shows: constitution, fee, limits, shares, supplier, refusals.
 
     The supplier's grid fee outside all hours is in it because the header has the interval's own,
-    rounded. The refused records are in it so that an operator cannot change the quarantine
-    afterwards.
+    rounded. The refused records, and those that were released, are in it so that an operator cannot
+    change the quarantine afterwards.
     """
     digest = sha256(constitution)
     digest.update(inputs.tariff.fee_supplier.to_bytes(8))
@@ -291,4 +291,7 @@ def inputs_hash(constitution: bytes, inputs: Inputs) -> bytes:
         lengths = _LENGTHS.pack(len(record), len(signature))
         entry = lengths + record + signature + refused.reason.name.encode()
         digest.update(sha256(entry).digest())
+    counted: list[Accepted | Late] = [*inputs.accepted, *inputs.late]
+    for released in sorted(verdict.digest for verdict in counted if verdict.released):
+        digest.update(b"released" + released)
     return digest.digest()

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import msgspec
 
 from commonwatt.market.settings import MarketSettings
-from commonwatt.meter.acceptance import Late
+from commonwatt.meter.acceptance import Accepted, Late
 from commonwatt.meter.record import SignedRecord
 from commonwatt.meter.registration import Registration, Role
 from commonwatt.quantity import Currency, time_text
@@ -108,11 +108,19 @@ class IntervalLine(msgspec.Struct, frozen=True):
     refused: int
 
 
-class RecordLine(msgspec.Struct, frozen=True):
+class RecordLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """A record that counted."""
 
     record: str
     signature: str
+    released: bool = False
+    """Whether the operator let it count in spite of its rated power."""
+
+    @classmethod
+    def of(cls, verdict: Accepted | Late) -> "RecordLine":
+        """The line of one that counts."""
+        record, signature = verdict.signed
+        return cls(record.hex(), signature.hex(), verdict.released)
 
 
 class RefusedLine(msgspec.Struct, frozen=True):
@@ -315,10 +323,10 @@ def _input_lines(inputs: Inputs, path: str, when: str) -> Iterator[Line]:
     yield Line(path, _encode(first), f"{when}, inputs")
     ordered = sorted(inputs.accepted, key=lambda verdict: verdict.record.meter)
     for index, verdict in enumerate(ordered):
-        line = RecordLine(verdict.signed.record.hex(), verdict.signed.signature.hex())
+        line = RecordLine.of(verdict)
         yield Line(path, _encode(line), f"{when}, records, leaf {index}")
     for index, late in enumerate(in_order(inputs.late)):
-        line = RecordLine(late.signed.record.hex(), late.signed.signature.hex())
+        line = RecordLine.of(late)
         yield Line(path, _encode(line), f"{when}, late record {index}")
     for index, refused in enumerate(inputs.refused):
         record, signature = refused.signed

@@ -5,12 +5,14 @@ import json
 import logging
 import socket
 import ssl
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 
 from commonwatt.meter.record import SignedRecord
@@ -50,7 +52,7 @@ def test_a_refused_record_is_listed_and_released_or_rejected_with_a_log(
             json={"ruling": ruling, "remark": f"as the meter's maker says, {number}"},
         )
         assert answer.status_code == 201, answer.text
-        assert answer.json()["by"] == "token:operator"
+        assert answer.json()["decision"]["by"] == "token:operator"
     waiting = people.get(f"{HERE}/quarantine", OPERATOR).json()["items"]
     assert [one["number"] for one in waiting] == [3]
     released = people.get(f"{HERE}/quarantine?state=released", OPERATOR).json()["items"]
@@ -105,10 +107,44 @@ def test_a_decision_is_about_one_record_in_two_words(
     assert [one["remark"] for one in log] == ([body["remark"]] if status == 201 else [])
 
 
+def test_a_released_record_counts_unless_more_than_its_rated_power_is_against_it(
+    people: People, station: Station
+) -> None:
+    street = station.street
+    batch = [
+        meter.measure(street.interval.end, surge)
+        for meter, surge in zip(street.grid, (10**9, 0, 0), strict=True)
+    ]
+    station.clock.now = street.interval.end
+    forged = SignedRecord(batch[1].record, bytes(64))
+    station.hosted.take([batch[0], forged])
+    found = items_of(people.get(f"{HERE}/quarantine", OPERATOR))
+    assert {one["reason"] for one in found} == {"OVER_CAPACITY", "SIGNATURE_WRONG"}
+    made = {}
+    for one in found:
+        path = f"{HERE}/quarantine/{one['number']}/decisions"
+        answer = people.post(path, OPERATOR, json={"ruling": "released", "remark": "seen"})
+        assert answer.status_code == 201
+        made[one["reason"]] = answer.json()
+    surge, other = made["OVER_CAPACITY"], made["SIGNATURE_WRONG"]
+    assert (surge["readmitted"], surge["reason"]) == (street.start.start, None)
+    assert (other["readmitted"], other["reason"]) == (None, "SIGNATURE_WRONG")
+    assert surge["decision"]["ruling"] == other["decision"]["ruling"] == "released"
+    station.hosted.take(batch[1:])
+    station.hosted.conclude()
+    station.hosted.settle()
+    [line] = station.hosted.lines("members/000/2016-06-21.jsonl")
+    assert batch[0].record.hex().encode() in line
+
+
+def items_of(answer: httpx.Response) -> list[dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
 def test_what_was_accepted_after_all_can_be_decided_no_more(
-    people: People,
-    station: Station,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: ARG001
+    people: People, station: Station
 ) -> None:
     refuse(station, people)
     station.store.database(community_key(NAME)).acknowledge(NOON, [], [], readmitted=[1])
@@ -165,9 +201,10 @@ def test_two_that_register_at_once_get_numbers_of_their_own(station: Station) ->
         "https://user:word@receiver.example/", "https://receiver.example/#x", "https://10.0.0.1/",
         "https://169.254.169.254/latest/meta-data", "https://[fd00::1]/", "https://[::ffff:10.0.0.1]/",
         "http://127.0.0.2/", "https://192.168.1.1/", "https://receiver.example/\r\nX: y",
-        "https://receiver.example:99999/", "https://0.0.0.0/", "https://[::]/", "javascript:alert(1)",  # noqa: E501
-        "https://rec\u0435iver.example/", "file:///etc/passwd", "https://224.0.0.1/",
-        "https://[2002:0a00:0001::]/", "http://localhost.evil.example/", "https://receiver.example/ x",  # noqa: E501
+        "https://receiver.example:99999/", "https://0.0.0.0/", "https://[::]/",
+        "javascript:alert(1)",         "https://rec\u0435iver.example/", "file:///etc/passwd", "https://224.0.0.1/",
+        "https://[2002:0a00:0001::]/", "http://localhost.evil.example/",
+        "https://receiver.example/ x",
     ],
 )  # fmt: skip
 def test_no_message_goes_to_an_address_that_is_not_public(people: People, url: str) -> None:
@@ -233,8 +270,6 @@ class Inbox(BaseHTTPRequestHandler):
 
     def drip(self) -> None:
         """A byte of an answer now and then."""
-        import time  # noqa: PLC0415
-
         try:
             for _ in range(40):
                 self.wfile.write(b"H")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, update
 
 from commonwatt.meter.acceptance import Accepted, Late, Reason, Refused
 from commonwatt.meter.record import SignedRecord
@@ -30,6 +30,7 @@ from commonwatt.node.store.schema import checkpoint as _checkpoint
 from commonwatt.node.store.schema import late_record as _late_record
 from commonwatt.node.store.schema import note as _note
 from commonwatt.node.store.schema import of
+from commonwatt.node.store.schema import readmission as _readmission
 from commonwatt.node.store.schema import record as _record
 from commonwatt.node.store.schema import refused as _refused
 from commonwatt.node.store.schema import statement as _statement
@@ -190,6 +191,18 @@ class Database:
             rows = read_back(connection, self.community, REFUSED, start)
         ordered = sorted((record, signature, reason) for _, _, record, signature, reason in rows)
         return [Refused(SignedRecord(row[0], row[1]), Reason[row[2]]) for row in ordered]
+
+    def released(self) -> set[bytes]:
+        """The records that were refused, and accepted after the operator released them."""
+        query = select(_refused.c.record).join(
+            _readmission,
+            and_(
+                _readmission.c.community == _refused.c.community,
+                _readmission.c.refusal == _refused.c.number,
+            ),
+        )
+        with self._scope.reading() as connection:
+            return set(connection.scalars(query.where(self._mine(_refused))))
 
     def is_acknowledged(self, time_end: int, meter: bytes, record: bytes) -> bool:
         """Whether this very record is kept, in time or late."""

@@ -201,6 +201,7 @@ DECISION: Any = {
     "number": 1, "refusal": 4, "ruling": "rejected", "by": f"0x{_ISSUER}", "at": NOON + 2_000,
     "remark": "the meter's clock was wrong",
 }  # fmt: skip
+DECISION_MADE: Any = {"decision": DECISION, "readmitted": None, "reason": None}
 HOOK_WANTED: Any = {"url": "https://receiver.example.org/commonwatt", "kinds": ["interval"]}
 HOOK: Any = {"number": 1, **HOOK_WANTED, "registered": NOON, "by": f"0x{_ISSUER}"}
 HOOK_MADE: Any = {**HOOK, "secret": "whsec_told+once"}

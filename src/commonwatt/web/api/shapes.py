@@ -558,6 +558,18 @@ class DecisionOf(Shape, frozen=True):
     remark: str
 
 
+class DecisionMade(Shape, frozen=True):
+    """A decision, and what came of it."""
+
+    decision: DecisionOf
+    readmitted: Annotated[
+        int | None, Meta(description="Start of the interval its record counts in, if it does now.")
+    ]
+    reason: Annotated[
+        str | None, Meta(description="Why a released record does not count all the same.")
+    ]
+
+
 class DecisionWanted(Wanted, frozen=True):
     """What the operator decides about a refused record."""
 

@@ -281,9 +281,9 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", f"{_HERE}/quarantine/{{number}}/decisions", "decide",
         "Release a refused record, or reject it for good",
-        _OPERATOR, quarantine.decide, shapes.DecisionOf, status=201,
+        _OPERATOR, quarantine.decide, shapes.DecisionMade, status=201,
         body=Body(shapes.DecisionWanted, _DOCUMENT), is_keyed=True, problems=("decided",),
-        example=shown.DECISION, sent=shown.DECISION_WANTED,
+        example=shown.DECISION_MADE, sent=shown.DECISION_WANTED,
     ),
     Route(
         "GET", f"{_HERE}/decisions", "decisions", "The operator's log",

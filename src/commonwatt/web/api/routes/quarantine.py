@@ -2,6 +2,7 @@
 
 import msgspec
 
+from commonwatt.meter.acceptance import Refused
 from commonwatt.node.store import Decision, Quarantined, Ruling, Undecidable
 from commonwatt.web.api import shapes
 from commonwatt.web.api.documents import read_document
@@ -49,7 +50,8 @@ def decisions(call: Call) -> Page:
 def decide(call: Call) -> Answer:
     """A decision, added to the log; durable on return."""
     wanted = read_document(_decode, call.body)
-    number = _find(call).number
+    refusal = _find(call)
+    number = refusal.number
     ruling = Ruling.RELEASED if wanted.ruling == "released" else Ruling.REJECTED
     quarantine = call.api.quarantine(call.hosted.name)
     if "\0" in wanted.remark:
@@ -57,7 +59,17 @@ def decide(call: Call) -> Answer:
     done = quarantine.decide(number, ruling, call.principal.actor, wanted.remark)
     if isinstance(done, Undecidable):
         raise Problem("decided", f"refusal {number}: {done.value}")
-    return Answer(_decision(done), status=201)
+    why = None
+    if ruling is Ruling.RELEASED:
+        verdict = call.hosted.release(number, refusal.signed)
+        why = verdict.reason.name if isinstance(verdict, Refused) else None
+    found = quarantine.find(number)
+    made = shapes.DecisionMade(
+        decision=_decision(done),
+        readmitted=None if found is None else found.readmitted,
+        reason=why,
+    )
+    return Answer(made, status=201)
 
 
 def _find(call: Call) -> Quarantined:
