@@ -229,6 +229,37 @@ def test_a_database_that_says_something_else_than_was_anchored_is_refused(
     database.close()
 
 
+def test_what_could_not_be_told_is_told_by_whoever_recalls_the_day(tmp_path: Path) -> None:
+    # Over midnight: the day that could not be told in full must not be left behind.
+    street = Street(start=Interval.parse("2016-06-20T23:30:00Z", 900))
+    signed, heard = batches(street), []
+    lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(tmp_path / "node.sqlite")
+    node = node_over(street, tmp_path, lanes, database)
+    node._closed = lambda closed: heard.append(closed.inputs.interval.start)
+    node.catch_up()
+    node.receive(signed[0])
+    node.close(TERMS)
+    node.receive(signed[1])
+    tell, node._closed = node._closed, lambda _: (_ for _ in ()).throw(Crash)
+    with pytest.raises(Crash):
+        node.close(TERMS)
+    node._closed = tell
+    assert node.is_in_doubt
+    for batch in signed[2:]:
+        node.receive(batch)
+        node.conclude(TERMS)
+        node.settle()
+    assert node.is_in_doubt
+    database.close()
+    database = NodeFile(tmp_path / "node.sqlite")
+    again, told = node_over(street, tmp_path, lanes, database), []
+    again._closed = lambda closed: told.append(closed.inputs.interval.start)
+    assert again.catch_up() == INTERVALS
+    assert told == [street.start.start + 900 * n for n in range(INTERVALS)]
+    assert not again.is_in_doubt
+    database.close()
+
+
 def test_what_a_node_publishes_passes_the_audit(tmp_path: Path, street: Street) -> None:
     signed = batches(street)
     lanes, database = LanesInMemory(3, street.balance), NodeFile(tmp_path / "node.sqlite")

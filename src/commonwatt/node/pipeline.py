@@ -180,6 +180,8 @@ class Node:
         """As the last statement on the chain left it."""
         self._funds: LaneFunds | None = None
         """The lanes as last seen, and moved since by what was paid."""
+        self._is_untold = False
+        """Whether an interval is paid that not all have heard of who should."""
         self._is_unsure = True
         """Whether the first of what is stated may be on the chain without our knowing."""
         self.interval = Interval(community.first_start, community.interval_s)
@@ -258,8 +260,11 @@ class Node:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether nobody knows if the last write was kept; nothing is written any more then."""
-        return self._database.in_doubt
+        """Whether memory may not be what is kept: recall it from there with a new node.
+
+        Nobody knows if the last write was kept, or an interval was paid and could not be told.
+        """
+        return self._database.in_doubt or self._is_untold
 
     @property
     def silent(self) -> list[bytes]:
@@ -300,7 +305,7 @@ class Node:
             salt_key=day_salt_key(self._secret, self.interval.start),
         )
         checkpoint = None
-        if self.begins_day and not self._stated:
+        if self.begins_day and not self._stated and not self._is_untold:
             # Catching up starts here from now on, so the day before must be out in full.
             self._publisher.flush()
             checkpoint = keep_state(self._state)
@@ -446,7 +451,12 @@ class Node:
         self._funds = stated.funds_after
         self._stated.popleft()
         self._is_unsure = False
-        self._tell(closed)
+        try:
+            self._tell(closed)
+        except BaseException:
+            # A disk may be full. Whoever recalls the day from the database tells it again.
+            self._is_untold = True
+            raise
         return closed
 
     def _state_again(self) -> None:
