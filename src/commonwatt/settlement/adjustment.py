@@ -68,6 +68,11 @@ class Adjustment:
     """Certificates that the record brings its meter's owner."""
 
     @property
+    def was_never_settled(self) -> bool:
+        """Whether it is a home's energy that no interval counted before."""
+        return self.prices != NO_PRICES and self.before == NO_PRICES
+
+    @property
     def due(self) -> Due:
         """What it comes to."""
         now, before = self.prices, self.before

@@ -66,6 +66,20 @@ def test_figures_are_the_sums_of_the_members_positions() -> None:
     assert bought == 0, "what neighbours bought is what neighbours sold"
 
 
+def test_energy_that_became_known_late_is_counted_once() -> None:
+    street = lived(1)
+    never, lump = [meter.measure(street.interval.end, 100_000) for meter in street.grid[1:]]
+    street.close([])
+    never_next = street.grid[1].measure(street.interval.end, 20_000)
+    lump_next = street.grid[2].measure(street.interval.end, 20_000)
+    street.close([lump_next])
+    street.close([never, never_next, lump])
+    for member, first in ((1, 300), (2, 500)):
+        totals = count(nothing(street), told(street, member), UTC_DAYS)
+        assert totals.import_wh == first + 120
+        assert totals.bill == sum(one.position.bill for one in told(street, member))
+
+
 def test_a_producer_earns_and_a_neighbour_pays_in_exact_decimals() -> None:
     street = lived(1)
     producer = figures_of(count(nothing(street), told(street, 0), UTC_DAYS), Currency(), None)

@@ -5,7 +5,7 @@ restart, so a total never falls: there is nothing in it that a restart could for
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -13,8 +13,9 @@ from commonwatt.certificate.score import Calendar
 from commonwatt.errors import require
 from commonwatt.quantity import WH_PER_KWH, Currency, decimal_text, time_text
 from commonwatt.settlement.account import Position
+from commonwatt.settlement.adjustment import Adjustment
 from commonwatt.statement.header import Header, HeaderUnreadable
-from commonwatt.statement.leaves import PositionLeaf, Section
+from commonwatt.statement.leaves import PositionLeaf, Section, read_adjustment
 from commonwatt.statement.proof import Proof, ProofUnreadable, read_proof
 
 _PERCENT_PLACES = 2
@@ -33,6 +34,9 @@ class Told:
     local_price: int
     """Units per Wh; 0 where nothing was traded."""
     retail: int
+    late_import_wh: int = 0
+    """Of intervals before, and never counted until now."""
+    late_export_wh: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ def read_line(line: bytes) -> Told:
     proof = read_proof(line)
     try:
         leaf, header = _position_of(proof), Header.decode(bytes.fromhex(proof.header))
+        late = [one for one in _adjustments_of(proof) if one.was_never_settled]
     except (ValueError, struct.error, HeaderUnreadable) as error:
         raise ProofUnreadable(f"a member's line that says nothing of it: {error}") from None
     return Told(
@@ -74,7 +79,15 @@ def read_line(line: bytes) -> Told:
         green_wh=leaf.green_wh,
         local_price=header.local_price,
         retail=header.retail,
+        late_import_wh=sum(one.import_wh for one in late),
+        late_export_wh=sum(one.export_wh for one in late),
     )
+
+
+def _adjustments_of(proof: Proof) -> Iterator[Adjustment]:
+    for entry in proof.leaves:
+        if entry.section == Section.ADJUSTMENTS.label:
+            yield read_adjustment(bytes.fromhex(entry.leaf))
 
 
 def _position_of(proof: Proof) -> PositionLeaf:
@@ -100,8 +113,8 @@ def _counted(before: Totals, told: Told, calendar: Calendar) -> Totals:
     after = Totals(
         until=told.end,
         anchor=told.anchor,
-        import_wh=before.import_wh + position.imported_wh,
-        export_wh=before.export_wh + position.exported_wh,
+        import_wh=before.import_wh + position.imported_wh + told.late_import_wh,
+        export_wh=before.export_wh + position.exported_wh + told.late_export_wh,
         from_neighbours_wh=before.from_neighbours_wh + position.bought_local_wh,
         to_neighbours_wh=before.to_neighbours_wh + position.sold_local_wh,
         day=day,
