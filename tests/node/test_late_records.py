@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from commonwatt.audit.recompute import audit
 from commonwatt.meter.acceptance import Accepted, Duplicate, Late, Reason, Refused, Verdict
@@ -13,7 +16,7 @@ from commonwatt.meter.record import SignedRecord
 from commonwatt.node.folder import FolderFiles
 from commonwatt.node.pipeline import Node, Terms
 from commonwatt.quantity import Interval
-from effort import SOAKING
+from effort import SOAKING, effort
 from node.lanes import LanesInMemory, NodeFile, energy_of, facts_of, node_over
 from node.test_pipeline import Crash, Failing
 from street import EURO, TARIFF, Street
@@ -178,3 +181,39 @@ def test_of_two_records_for_one_place_in_a_gap_the_second_is_refused_and_the_aud
 
 def reasons(verdicts: Sequence[Verdict]) -> list[Reason | None]:
     return [verdict.reason if isinstance(verdict, Refused) else None for verdict in verdicts]
+
+
+@given(st.randoms(use_true_random=False))
+@effort(0.1)
+def test_a_node_comes_to_the_anchors_of_the_pure_run_whatever_is_late_and_however_often_it_restarts(
+    chance: Random,
+) -> None:
+    pure, street = Street(start=EVENING, producers=2), Street(start=EVENING, producers=2)
+    waiting: list[tuple[int, SignedRecord]] = []
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(folder / "node.sqlite")
+        node = node_over(street, folder, lanes, database)
+        node.catch_up()
+        for index in range(INTERVALS):
+            made = [chance.randrange(800), chance.randrange(800)]
+            given_wh = [chance.randrange(500) for _ in range(3)]
+            waiting += [
+                (index + chance.choice((0, 0, 0, 1, 2, 3)), signed)
+                for signed in pure.measure([0, 300, 500], given_wh, made)
+            ]
+            came = [signed for due, signed in waiting if due == index]
+            pure.close(came)
+            chance.shuffle(came)
+            while came:
+                size = chance.randrange(1, len(came) + 1)
+                batch, came = came[:size], came[size:]
+                node.receive(batch)
+                if chance.random() < 0.2:
+                    database.close()
+                    database = NodeFile(folder / "node.sqlite")
+                    node = node_over(street, folder, lanes, database)
+                    assert node.catch_up() == index
+            node.close(TERMS)
+        database.close()
+    assert [anchor for anchor, _ in lanes.closed.values()] == [c.anchor for c in pure.closes]
