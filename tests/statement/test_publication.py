@@ -7,7 +7,7 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from commonwatt.market.settings import MarketSettings
+from commonwatt.market.settings import MarketSettings, MemberSettings
 from commonwatt.meter.record import Record
 from commonwatt.quantity import Interval
 from commonwatt.statement.header import Header
@@ -268,3 +268,12 @@ def test_every_line_is_one_line_of_json_without_blanks() -> None:
         if path not in (CONSTITUTION_PATH, MARKET_PATH):
             for line in content.splitlines():
                 assert msgspec.json.encode(json.loads(line)) == line
+
+
+def test_settings_are_published_alike_however_their_texts_came_to_be() -> None:
+    # Another object that says the same, as a command line or a file brings it.
+    rule, premium = "".join(["mid_", "market_rate"]), "".join(["0", ""])
+    members = (MemberSettings(1, premium=premium, participation_percent=int("100")),)
+    given = MarketSettings(rule=rule, members=members)
+    assert market_bytes(given) == market_bytes(MarketSettings(members=(MemberSettings(1),)))
+    assert json.loads(market_bytes(given)) == {"members": [{"member": 1}]}

@@ -183,7 +183,24 @@ def constitution_bytes(community: Community) -> bytes:
 
 def market_bytes(settings: MarketSettings) -> bytes:
     """The bytes of `audit/market.json`; only auditors get it, it names who trades with whom."""
-    return msgspec.json.format(_encode(settings), indent=2) + b"\n"
+    return msgspec.json.format(_encode(_told(settings)), indent=2) + b"\n"
+
+
+def _told(value: object) -> object:
+    """Settings without what is as it usually is: the same bytes however they were given.
+
+    The library's own way of leaving defaults out asks whether a text is the very same object.
+    """
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        found = ((field, getattr(value, field.name)) for field in fields)
+        return {f.encode_name: _told(own) for f, own in found if own != _default_of(f)}
+    return [_told(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _default_of(field: msgspec.structs.FieldInfo) -> object:
+    made = field.default_factory
+    return field.default if made is msgspec.NODEFAULT else made()
 
 
 def register_bytes(registrations: Sequence[Registration]) -> bytes:
