@@ -272,7 +272,7 @@ def test_every_line_is_one_line_of_json_without_blanks() -> None:
 
 def test_settings_are_published_alike_however_their_texts_came_to_be() -> None:
     # Another object that says the same, as a command line or a file brings it.
-    rule, premium = "".join(["mid_", "market_rate"]), "".join(["0", ""])
+    rule, premium = b"mid_market_rate".decode(), b"0".decode()
     members = (MemberSettings(1, premium=premium, participation_percent=int("100")),)
     given = MarketSettings(rule=rule, members=members)
     assert market_bytes(given) == market_bytes(MarketSettings(members=(MemberSettings(1),)))
