@@ -40,6 +40,7 @@ lint: $(TEST_STAMP)
 	$(BIN)/ruff check src tests tools bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_dependencies.py
 
 format: $(TEST_STAMP)
 	$(BIN)/ruff format src tests tools bench

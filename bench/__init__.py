@@ -18,5 +18,9 @@ runs in child processes, so that no figure pays for another one's imports, memor
 | `reopen`, `crash` | the restart itself, and the kill before it (children) |
 | `community` | communities on an embedded chain that close made-up intervals |
 | `generator` | a roof in one of them that is certified and claims |
+| `node_load` | a node as processes: records over HTTP, closes, two workers, people who look |
+| `node_quarter_hour` | 100,000 meters' quarter hour, with `--large` only |
+| `node_process` | `commonwatt serve`, its CPU time and memory |
+| `node_town`, `node_sender`, `node_pollers` | its directory, its meters, its guests (children) |
 | `child`, `figure`, `table` | running and measuring a process; a result; the table |
 """

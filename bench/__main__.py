@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench import day, market, restart
+from bench import day, market, node_load, node_quarter_hour, restart
 from bench.child import ChildFailed, module
 from bench.figure import Figure, Section, failed
 from bench.table import lines_of, machine
@@ -25,11 +25,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--quick", action="store_true", help="fewer runs, no ten days, no pymarket")
+    parser.add_argument(
+        "--large", action="store_true", help="also a quarter hour of 100,000 meters: ten minutes"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="commonwatt-bench-") as folder:
         sections = [
             section
-            for title, take in _measurements(Path(folder), quick=options.quick)
+            for title, take in _measurements(Path(folder), quick=options.quick, large=options.large)
             for section in _taken(title, take)
         ]
     cpu_seconds = _cpu_seconds()
@@ -40,7 +43,7 @@ def main() -> None:
         sys.stdout.writelines(f"{line}\n" for line in lines_of(sections, cpu_seconds))
 
 
-def _measurements(folder: Path, *, quick: bool) -> list[Measurement]:
+def _measurements(folder: Path, *, quick: bool, large: bool) -> list[Measurement]:
     """What is measured, in order."""
     few = ["--quick"] if quick else []
     taken: list[Measurement] = [
@@ -61,7 +64,15 @@ def _measurements(folder: Path, *, quick: bool) -> list[Measurement]:
             "a service's intake",
             lambda: msgspec.json.decode(module("intake", *few).output, type=list[Section]),
         ),
+        ("a node under load", lambda: node_load.measure(folder / "node", quick=quick)),
     ]
+    if large:
+        taken.append(
+            (
+                "a quarter hour of 100,000 meters",
+                lambda: node_quarter_hour.measure(folder / "large", workers=2),
+            )
+        )
     if not quick:
         taken.append(("restart", lambda: restart.measure(folder / "ten-days")))
     return taken

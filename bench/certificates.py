@@ -36,6 +36,7 @@ from commonwatt.meter.record import (
 )
 from commonwatt.meter.registration import NO_SOURCE, SOLAR_ROOFTOP, Registration, Role
 from commonwatt.node.book_store import BookStore
+from commonwatt.node.store import ONLY_COMMUNITY, Store, file_url
 from commonwatt.settlement.account import Position
 
 ACTIONS, QUICK_ACTIONS = 3_000, 500
@@ -169,13 +170,15 @@ def _rates(count: int, path: Path | None) -> list[Figure]:
             _rate(name, "in memory", count / _timed(_each(log, batch)), IN_MEMORY_MIN)
             for name, batch in steps.items()
         ]
-    store = BookStore(path, IDENTITY, scheme, signer_of)
+    database = Store(file_url(path))
+    store = BookStore(database.database(ONLY_COMMUNITY).scope, IDENTITY, scheme, signer_of)
     store.submit(admission, NOW)
     figures = [
         _rate(name, "durable", count / _timed(_together(store, batch)), DURABLE_MIN)
         for name, batch in steps.items()
     ]
     store.close()
+    database.close()
     return figures
 
 
@@ -222,7 +225,8 @@ def _rate(name: str, where: str, per_second: float, least: float) -> Figure:
 def _questions(path: Path, count: int) -> list[Figure]:
     """A day of all meters, one certificate, an account page by page."""
     issuer = _account("issuer")
-    store = BookStore(path, IDENTITY, Scheme(issuer.address_bytes, 0), signer_of)
+    database, scheme = Store(file_url(path)), Scheme(issuer.address_bytes, 0)
+    store = BookStore(database.database(ONLY_COMMUNITY).scope, IDENTITY, scheme, signer_of)
     _fill(path, count)
     middle = FIRST + count // METERS // 2 * QUARTER_S
     figures = [
@@ -233,6 +237,7 @@ def _questions(path: Path, count: int) -> list[Figure]:
                 lambda: store.held(HOLDER, after=count // 2)),
     ]  # fmt: skip
     store.close()
+    database.close()
     return figures
 
 
@@ -240,6 +245,7 @@ def _fill(path: Path, count: int) -> None:
     """Bundles without a log: what is asked of the tables does not read it."""
     rows = (
         (
+            ONLY_COMMUNITY,
             number,
             (number % METERS).to_bytes(20),
             FIRST + number // METERS * QUARTER_S,
@@ -255,7 +261,7 @@ def _fill(path: Path, count: int) -> None:
     )
     database = sqlite3.connect(path)
     with database:
-        database.executemany(f"INSERT INTO bundle VALUES ({', '.join('?' * 10)})", rows)  # noqa: S608
+        database.executemany(f"INSERT INTO book_bundle VALUES ({', '.join('?' * 11)})", rows)  # noqa: S608
     database.close()
 
 

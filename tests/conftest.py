@@ -12,3 +12,12 @@ pytest.register_assert_rewrite("contracts.ground")  # asserts in it explain them
 settings.register_profile("default", max_examples=60, deadline=None)
 settings.register_profile("soak", max_examples=3_000, deadline=None)
 settings.load_profile("soak" if os.environ.get("COMMONWATT_SOAK") else "default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave long runs to `make soak`."""
+    if os.environ.get("COMMONWATT_SOAK"):
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if not item.get_closest_marker("soak")]

@@ -50,8 +50,8 @@ def member(number: int) -> tuple[str, int]:
 
 def head(folder: Path) -> str:
     """A digest of all lines that the book has, published or not."""
-    with closing(sqlite3.connect(folder / "node" / "certificates.sqlite")) as file:
-        lines = file.execute("SELECT line FROM entry ORDER BY number").fetchall()
+    with closing(sqlite3.connect(folder / "node" / "commonwatt.sqlite")) as file:
+        lines = file.execute("SELECT line FROM book_entry ORDER BY number").fetchall()
     published = b"".join(path.read_bytes() for path in logs(folder))
     assert published == b"".join(line for (line,) in lines)
     return sha256(published).hexdigest()

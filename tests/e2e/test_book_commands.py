@@ -515,7 +515,7 @@ def test_units_expire_in_the_book_too(story: Story, tmp_path: Path) -> None:
 
 def test_a_folder_without_a_book_says_so(story: Story, tmp_path: Path) -> None:
     folder = a_copy(story.folder, tmp_path / "run")
-    (folder / "node" / "certificates.sqlite").unlink()
+    (folder / "node" / "commonwatt.sqlite").unlink()
     assert book("list", folder).out.endswith("\n\nbook: none in this folder\n")
     assert done("list", folder)["book"] is None
     answer = book("show", folder, "b1")

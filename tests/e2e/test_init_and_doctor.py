@@ -63,15 +63,15 @@ def test_a_node_is_made_filled_and_found_well(tmp_path: Path) -> None:
     code, out, err = told(tmp_path, "init", "elm street", "--show", "--json")
     shown = json.loads(out)
     assert (shown["stage"], shown["ledger"], shown["meters"]) == ("planned", ledger, 1)
-    assert shown["missing"] == [
-        "no meter of role grid stands at the connection of member 0: add it"
-    ]
+    [missing] = shown["missing"]
+    assert missing.startswith("no meter of role grid stands at the connection of member 0: add it")
+    assert "commonwatt init 'elm street' --meter FILE.json, or take the member out" in missing
 
     code, out, err = told(tmp_path, "doctor", "elm street")
     assert (code, err) == (1, "")
     assert out.splitlines()[-3:] == [
         "WRONG  members    elm-street: no meter of role grid stands at the connection of member 0",
-        "                  do: add it",
+        f"{'':18}do: {missing.rpartition(': ')[2]}",
         "1 of 10 checks found something to do",
     ]
     assert sum(line.startswith("ok ") for line in out.splitlines()) == 9

@@ -1,24 +1,37 @@
-"""The issuer's part of a node: everything stated is in the book once, published and posted."""
+"""The issuer's part of a node: everything stated is in the book once, published and posted.
 
-from collections.abc import Sequence
+Each test over SQLite and over PostgreSQL.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from certificates import ISSUER, PRODUCER
-from commonwatt.certificate.actions import Transfer
-from commonwatt.certificate.log import Log
-from commonwatt.chain.account import signer_of
+from commonwatt.certificate.actions import Action, Transfer, Withdraw
+from commonwatt.certificate.log import Log, SignedAction, read_line
+from commonwatt.chain.account import Account, signer_of
 from commonwatt.errors import InvariantBroken
+from commonwatt.node import registrar
 from commonwatt.node.book_store import BookStore
+from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.folder import FolderFiles
 from commonwatt.node.pipeline import Closed, Payment
 from commonwatt.node.registrar import Registrar, open_book, publish_book, sign_actions
+from commonwatt.node.store import ONLY_COMMUNITY, Store
+from commonwatt.node.store.scope import Scope
 from commonwatt.quantity import Interval
+from commonwatt.statement.booked import devices_of, entries
 from commonwatt.statement.publication import book_days_of, book_path
+from databases import url
+from postgres import postgres
 from street import LIFETIME_S, Street
+
+__all__ = ["postgres", "url"]
 
 LATE = Interval.parse("2016-06-21T23:30:00Z", 900)
 
@@ -42,10 +55,11 @@ class Posts:
 class Office:
     """A street, its book on a disk, and its registrar."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.posts = folder, Posts()
-        for name in ("node", "audit", "public", "members"):
-            (folder / name).mkdir()
+        self.database = Store(url)
+        for name in ("audit", "public", "members"):
+            (folder / name).mkdir(parents=True)
         street = Street(members=2, producers=1, batteries=1, storage_permille=900, start=LATE)
         accounts = (PRODUCER.address_bytes, street.community.accounts[1])
         street.found(replace(street.community, accounts=accounts))
@@ -53,10 +67,14 @@ class Office:
         self.closes: list[Closed] = []
         self.open()
 
+    @property
+    def scope(self) -> Scope:
+        return self.database.database(ONLY_COMMUNITY).scope
+
     def open(self) -> None:
         community = self.street.community
         own = ISSUER.address_bytes
-        self.store = open_book(self.folder / "node" / "b.sqlite", community, own, LIFETIME_S)
+        self.store = open_book(self.scope, community, own, LIFETIME_S)
         kept = {self.street.solar[0].key.meter: LATE.start}
         self.registrar = Registrar(self.store, ISSUER, community, kept, self.folder)
 
@@ -77,8 +95,10 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path)
+def office(tmp_path: Path, url: str) -> Iterator[Office]:
+    office = Office(tmp_path / "run", url)
+    yield office
+    office.database.close()
 
 
 def day_and_night(office: Office) -> None:
@@ -189,3 +209,107 @@ def test_a_damaged_file_of_an_earlier_day_is_written_anew_as_a_whole(office: Off
     first.write_bytes(b"".join(first.read_bytes().splitlines(keepends=True)[:3]))
     publish_book(office.store, office.folder)
     assert office.published() == whole
+
+
+def test_what_could_not_be_entered_is_entered_before_the_next(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise DatabaseUnusable("store", "the server is away")
+
+    first = office.close([0, 300], [600, 0], [1_000], [400])
+    with monkeypatch.context() as patch:
+        patch.setattr(office.store, "_keep", away)
+        with pytest.raises(DatabaseUnusable):
+            office.registrar.enter(first)
+    office.registrar.enter(office.close([0, 500], [200, 0], [0], [-260]))
+    starts = [bundle.origin.start for bundle in office.store.log.book.state.bundles.values()]
+    assert first.inputs.interval.start in starts
+    assert starts == sorted(starts)
+    office.publish()
+    assert len(office.published()) == office.store.entries
+
+
+def test_what_waits_at_a_days_end_is_entered_before_it_is_published(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise DatabaseUnusable("store", "the server is away")
+
+    before = office.store.entries
+    with monkeypatch.context() as patch:
+        patch.setattr(office.store, "_keep", away)
+        with pytest.raises(DatabaseUnusable):
+            office.registrar.enter(office.close([0, 300], [600, 0], [1_000], [400]))
+    office.publish()
+    assert len(office.published()) == office.store.entries > before
+
+
+def test_the_issuer_may_act_beside_its_node(office: Office) -> None:
+    office.registrar.enter(office.close([0, 300], [600, 0], [1_000], [400]))
+    community, own = office.street.community, ISSUER.address_bytes
+    desk = open_book(office.scope, community, own, LIFETIME_S)
+    active = next(b for b in desk.log.book.state.bundles.values() if b.status.value == "active")
+    [signed] = sign_actions(desk, ISSUER, [Withdraw(active.number, 1, "a mistake")])
+    desk.submit(signed, office.street.interval.start)
+    before = desk.entries
+    office.registrar.enter(office.close([0, 500], [200, 0], [0], [-260]))
+    assert office.store.entries > before
+    assert desk.follow().head == office.store.log.head
+
+
+def test_the_issuer_may_act_while_its_node_enters_an_interval(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.registrar.enter(office.close([0, 300], [600, 0], [1_000], [400]))
+    desk = open_book(office.scope, office.street.community, ISSUER.address_bytes, LIFETIME_S)
+    sign, meddled = registrar.sign_actions, []
+
+    def slowly(store: BookStore, actor: Account, wanted: list[Action]) -> list[SignedAction]:
+        signed = sign(store, actor, wanted)
+        if not meddled:
+            state = desk.log.book.state
+            active = next(b for b in state.bundles.values() if b.status.value == "active")
+            meddled.extend(sign(desk, ISSUER, [Withdraw(active.number, 1, "a mistake")]))
+            desk.submit(meddled[0], office.street.interval.start)
+        return signed
+
+    closed = office.close([0, 500], [200, 0], [0], [-260])
+    monkeypatch.setattr(registrar, "sign_actions", slowly)
+    office.registrar.enter(closed)
+    actions = [read_line(line, 0).action for line in office.store.lines()]
+    at = actions.index(meddled[0].action)
+    devices = devices_of(office.street.community, {office.street.solar[0].key.meter: LATE.start})
+    stated = tuple(entries(office.street.community, closed.inputs, closed.statement, devices))
+    assert tuple(actions[at + 1 :]) == stated, "all of it, in its order"
+    assert len(stated) > 1
+
+
+def test_an_issuer_that_never_stops_acting_is_told(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(store: BookStore, actor: Account, wanted: list[Action]) -> list[SignedAction]:
+        return [msgspec.structs.replace(one, nonce=0) for one in sign(store, actor, wanted)]
+
+    sign = registrar.sign_actions
+    before = office.store.entries
+    closed = office.close([0, 300], [600, 0], [1_000], [400])
+    monkeypatch.setattr(registrar, "sign_actions", too_late)
+    with pytest.raises(InvariantBroken, match="takes over what was stated"):
+        office.registrar.enter(closed)
+    assert office.store.entries == before
+
+
+def test_two_nodes_with_folders_of_their_own_publish_the_same_book(
+    office: Office, tmp_path: Path
+) -> None:
+    day_and_night(office)
+    office.publish()
+    own = office.street.community, ISSUER.address_bytes, LIFETIME_S
+    elsewhere = tmp_path / "another node"
+    for name in ("audit", "public", "members"):
+        (elsewhere / name).mkdir(parents=True)
+    publish_book(open_book(office.scope, *own), elsewhere)
+    for day in book_days_of(FolderFiles(office.folder).paths()):
+        path = book_path(day)
+        assert (elsewhere / path).read_bytes() == (office.folder / path).read_bytes()

@@ -11,9 +11,13 @@ from commonwatt.audit.published import read_community
 from commonwatt.audit.recompute import Audit, audit
 from commonwatt.chain.account import checksum, signer_of
 from commonwatt.errors import InputError
+from commonwatt.node.errors import FolderUnusable
 from commonwatt.node.folder import FolderFiles
 from commonwatt.node.wiring import opened_ledger
 from commonwatt.quantity import decimal_text, parse_time
+
+NODE_FILE = "node.toml"
+"""Tells a node's folder from a run's."""
 
 
 class AnchorMissing(InputError):
@@ -35,8 +39,21 @@ def run_anchor(folder: Path, at: str, url: str | None) -> int:
     return 0
 
 
+def _require_published(folder: Path) -> None:
+    """Raise `FolderUnusable` for a node's folder, and for one in it with nothing published."""
+    if (folder / NODE_FILE).is_file():
+        raise FolderUnusable(f"{folder}: is a node's; name a community in it, as {folder}/NAME")
+    is_in_node = (folder.parent / NODE_FILE).is_file() and (folder / "node").is_dir()
+    if is_in_node and not (folder / "public" / "community.json").exists():
+        raise FolderUnusable(
+            f"{folder}: nothing is published yet; a node publishes once a day and when it stops, "
+            "so stop it with Ctrl-C and look again"
+        )
+
+
 def run_audit(folder: Path, url: str | None, *, certificates: bool, as_json: bool) -> int:
     """Print the verdict; returns 0 if all agrees, 1 at the first difference."""
+    _require_published(folder)
     files = FolderFiles(folder)
     book: BookAudit | None = None
     try:

@@ -40,6 +40,7 @@ def _require_continued(book: OpenBook) -> int:
     if count and (lines, head) != (count, posted):
         raise CertificateRefused(
             f"{book.run.where.folder}: the chain has head {posted.hex()} over {count:,} entries, "
-            f"which this book of {book.entries:,} does not lead to; restore the book's file"
+            f"which this book of {book.entries:,} does not lead to; restore its database from a "
+            "backup"
         )
     return count

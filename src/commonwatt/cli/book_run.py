@@ -14,6 +14,7 @@ from commonwatt.certificate.log import Entry, LogBroken, read_line
 from commonwatt.certificate.refusal import ActionRefused
 from commonwatt.certificate.state import State
 from commonwatt.chain.account import Account
+from commonwatt.cli.book_place import DATABASE_VARIABLE, place_of
 from commonwatt.cli.certificate_run import (
     CertificateInputUnusable,
     CertificateRefused,
@@ -26,9 +27,17 @@ from commonwatt.cli.certificate_run import (
 from commonwatt.cli.certificate_words import moment, short_meter
 from commonwatt.node.book_store import BookStore
 from commonwatt.node.errors import FolderUnusable
+from commonwatt.node.founding import FIRST_NONCE
 from commonwatt.node.plan import PLAN_FILE, load_plan
-from commonwatt.node.registrar import BOOK_FILE, open_book, publish_book, sign_actions
-from commonwatt.node.wiring import NODE_FOLDER, demonstration_account, read_key
+from commonwatt.node.registrar import open_book, publish_book, sign_actions
+from commonwatt.node.service.settings import NODE_FILE
+from commonwatt.node.store import Store
+from commonwatt.node.wiring import (
+    DATABASE_FILE,
+    NODE_FOLDER,
+    demonstration_account,
+    read_key,
+)
 
 _BUNDLE = re.compile(r"b([0-9]{1,15})")
 METER_DIGITS, PREFIX_DIGITS_MIN = 40, 4
@@ -108,30 +117,41 @@ def book_of(run: Run) -> Iterator[OpenBook]:
 
     Raises:
         FolderUnusable: the folder has no book.
+        DatabaseUnusable: its database cannot be used.
         LogBroken: it is another registry's, or was changed.
     """
-    path = book_file(run)
-    if not path.is_file():
+    folder, place = run.where.folder, place_of(run.where.folder)
+    if place is None:
         raise FolderUnusable(
-            f"{run.where.folder}: keeps no book of certificates, {NODE_FOLDER}/{BOOK_FILE} is "
-            "missing; name the folder of a run that has one"
+            f"{folder}: keeps no book of certificates, there is neither {NODE_FOLDER}/"
+            f"{DATABASE_FILE} in it nor {NODE_FILE} beside it; name the folder of a run that has "
+            f"one, or its database in {DATABASE_VARIABLE}"
         )
-    ledger = run.ledger
+    store = Store(place.url)
     try:
-        store = open_book(path, run.community, ledger.issuer(), ledger.lifetime_s())
-    except LogBroken as error:
-        raise LogBroken(
-            f"{path}: {error}; the file is another community's or was changed, restore it"
-        ) from None
-    try:
-        yield OpenBook(run, store, run.now())
+        book = _book_in(store, place.community, run)
+        try:
+            yield OpenBook(run, book, run.now())
+        finally:
+            book.close()
     finally:
         store.close()
 
 
-def book_file(run: Run) -> Path:
-    """Where a run keeps its book."""
-    return run.where.folder / NODE_FOLDER / BOOK_FILE
+def _book_in(store: Store, community: bytes, run: Run) -> BookStore:
+    database, ledger = store.database(community), run.ledger
+    if database.note(FIRST_NONCE) is None:
+        raise FolderUnusable(
+            f"{run.where.folder}: {store.name} knows no community of this name; name the database "
+            f"of its node in {DATABASE_VARIABLE}"
+        )
+    try:
+        return open_book(database.scope, run.community, ledger.issuer(), ledger.lifetime_s())
+    except LogBroken as error:
+        raise LogBroken(
+            f"{store.name}: {error}; the book is another community's or was changed, restore the "
+            "database from a backup"
+        ) from None
 
 
 # What was typed

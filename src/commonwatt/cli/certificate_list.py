@@ -9,7 +9,8 @@ import msgspec
 from commonwatt.audit.units import Place, Units, units_of
 from commonwatt.chain.production import TokenId
 from commonwatt.cli.book_list import Choice, print_book, write_book_json
-from commonwatt.cli.book_run import OpenBook, book_file, book_of
+from commonwatt.cli.book_place import place_of
+from commonwatt.cli.book_run import OpenBook, book_of
 from commonwatt.cli.certificate_run import (
     CertificateInputUnusable,
     Run,
@@ -52,11 +53,11 @@ def run_list(where: Where, account: str | None, day: str | None, *, as_json: boo
 @contextmanager
 def _book_of(run: Run) -> Iterator[OpenBook | None]:
     """The run's book if it keeps one, opened before anything is printed."""
-    if book_file(run).is_file():
+    if place_of(run.where.folder) is None:
+        yield None
+    else:
         with book_of(run) as book:
             yield book
-    else:
-        yield None
 
 
 def _choice(account: str | None, day: str | None) -> Choice:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Coroutine
@@ -17,7 +18,7 @@ from commonwatt.meter.driver.energy import read_energy
 from commonwatt.node.gateway.errors import GatewaySettingsUnusable
 from commonwatt.node.gateway.first_reading import NewMeter
 from commonwatt.node.gateway.gateway import Gateway
-from commonwatt.node.gateway.key_file import PASSWORD_NAME
+from commonwatt.node.gateway.key_file import PASSWORD_FILE_NAME, PASSWORD_NAME
 from commonwatt.node.gateway.new_meter import (
     Begun,
     begin_meter,
@@ -88,7 +89,9 @@ def run_init(folder: Path, options: InitOptions) -> int:
         f"meter {begun.meter.name}: {begun.meter_id.hex()}",
         f"device {', '.join(begun.meter.devices)} counts {begun.meter.counts}",
         f"from {time_text(opening.time_end)}: {stands}",
-        f"give the above to the community's operator, then: commonwatt gateway run {folder}",
+        "give what was printed to the community's operator, who adds it to a member with",
+        "commonwatt init NODE --meter FILE --member 0 --rated-w 17250",
+        f"once the node serves: commonwatt gateway run {shlex.quote(str(folder))}",
     )
     print("\n".join(lines), file=sys.stderr)
     return 0
@@ -189,7 +192,12 @@ def run_show(folder: Path, *, as_json: bool) -> int:
 
 
 def _password() -> str | None:
-    return os.environ.get(PASSWORD_NAME) or None
+    """The same as the node's keys are encrypted with; None where the environment names none."""
+    if not os.environ.get(PASSWORD_NAME) and not os.environ.get(PASSWORD_FILE_NAME):
+        return None
+    from commonwatt.node.keystore import password_for  # noqa: PLC0415 - heavy
+
+    return password_for(Path("a meter's key")) or None
 
 
 def _log_to_stderr() -> None:

@@ -83,6 +83,8 @@ def serve_node(
     *,
     log_level: Literal["debug", "info", "warning", "error"] = "info",
     log_json: Annotated[bool, Parameter(negative="")] = False,
+    workers: int = 1,
+    worker: int | None = None,
 ) -> int:
     """Keep a node's communities day and night: take records in, close, pay, answer.
 
@@ -92,10 +94,20 @@ def serve_node(
         folder: The node's directory, as commonwatt init makes it.
         log_level: What is worth a line on standard error.
         log_json: Write log lines as JSON objects.
+        workers: Processes that share the communities out, each at a port of its own from the
+            node's on.
+        worker: Be only this one of the workers, from 0 on; all of them are started unless given.
     """
+    from commonwatt.node.service.share import share_of  # noqa: PLC0415 - heavy
+
+    share = share_of(worker or 0, workers)
+    if workers > 1 and worker is None:
+        from commonwatt.cli.serve_workers import run_workers  # noqa: PLC0415 - heavy
+
+        return run_workers(folder, log_level, as_json=log_json, workers=workers)
     from commonwatt.cli.serve import run_serve  # noqa: PLC0415 - heavy
 
-    return run_serve(folder, log_level, as_json=log_json)
+    return run_serve(folder, log_level, as_json=log_json, share=share)
 
 
 @app.command

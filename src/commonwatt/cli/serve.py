@@ -1,5 +1,7 @@
 """`commonwatt serve`: keep a node's communities until told to stop."""
 
+import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -10,28 +12,41 @@ from commonwatt.node.service.hosted import Hosted
 from commonwatt.node.service.logs import Level, configure_logs
 from commonwatt.node.service.service import Service
 from commonwatt.node.service.settings import address_in
+from commonwatt.node.service.share import WHOLE, Share
 from commonwatt.quantity import time_text
 from commonwatt.web.serving import served
 
 LOOK_S = 1.0
 
 
-def run_serve(folder: Path, level: Level, *, as_json: bool) -> int:
-    """Open everything, answer and close intervals, and put it all down again at a signal."""
+def run_serve(folder: Path, level: Level, *, as_json: bool, share: Share = WHOLE) -> int:
+    """Open everything, answer and close intervals, and put it all down again at a signal.
+
+    Args:
+        folder: the node's.
+        level: what is worth a line in the log.
+        as_json: whether the lines of the log are JSON.
+        share: which communities, for a worker process.
+    """
     configure_logs(level, as_json=as_json)
-    service = Service(folder)
+    parent = os.getppid()
+    service = Service(folder, share)
     stopping = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     service.open()
     try:
         host, port = address_in(service.settings.listen)
-        with served(service, host, port):
+        with served(service, host, port + share.worker):
             service.start()
+            # What is there now stays: looking through it for garbage cost a tenth of the intake.
+            gc.collect()
+            gc.freeze()
             for name, hosted in service.communities.items():
                 print(f"{name}: {_in_words(hosted)}", flush=True)
-            print(f"listening on http://{host}:{port}", flush=True)
-            while not stopping.wait(LOOK_S):
+            print(f"listening on http://{host}:{port + share.worker}", flush=True)
+            # A worker whose parent was killed ends: whoever starts the node again starts all of it.
+            while not stopping.wait(LOOK_S) and (share == WHOLE or os.getppid() == parent):
                 ended = [keeper for keeper in service.keepers.values() if not keeper.is_alive]
                 if ended:
                     print(f"commonwatt: a keeper has ended: {ended[0].failure}", file=sys.stderr)

@@ -198,6 +198,8 @@ def standing_after(last: Standing, verdict: Verdict, since: int | None = None) -
     if not isinstance(verdict, Accepted | Late):
         return last
     record, digest = verdict.record, verdict.digest
+    if not last.gaps and record.sequence == last.record.sequence + 1:
+        return Standing(record, digest)  # as nearly always
     before, digest_before, after = _around(record, last)
     gaps = [gap for gap in last.gaps if gap.after != after] if after else list(last.gaps)
     gaps.append(Gap(before, digest_before, record))

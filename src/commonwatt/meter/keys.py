@@ -21,6 +21,8 @@ from commonwatt.errors import InputError
 from commonwatt.meter.record import METER_BYTES, SIGNATURE_BYTES, SignedRecord
 
 PUBLIC_KEY_BYTES = 64
+KEYS_KEPT = 1 << 14
+"""Loaded public keys that are remembered, at 4 kB each once they have verified something."""
 CURVE_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _HALF_ORDER = CURVE_ORDER // 2
 _CURVE = ec.SECP256R1()
@@ -85,7 +87,7 @@ class MeterKey:
         return SignedRecord(record, r.to_bytes(32) + min(s, CURVE_ORDER - s).to_bytes(32))
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=KEYS_KEPT)
 def _loaded(public_key: bytes) -> ec.EllipticCurvePublicKey:
     # Loading checks that the point is on the curve and costs a third of a verification.
     if len(public_key) != PUBLIC_KEY_BYTES:

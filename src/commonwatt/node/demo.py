@@ -36,7 +36,7 @@ from commonwatt.node.plan import (
     storage_permille_of,
     supplier_advance_of,
 )
-from commonwatt.node.registrar import BOOK_FILE, Registrar, open_book
+from commonwatt.node.registrar import Registrar, open_book
 from commonwatt.node.store import ONLY_COMMUNITY, Store, file_url
 from commonwatt.node.tally import Tally
 from commonwatt.node.treasury import LedgerTreasury
@@ -131,10 +131,7 @@ class Demonstration:
         ledger = self._found(chain, founding, community)
         secret = sha256(b"secret/" + self.neighbourhood.name.encode()).digest()
         book = open_book(
-            self._folder / NODE_FOLDER / BOOK_FILE,
-            community,
-            self._account.address_bytes,
-            founding.lifetime_s,
+            self._database.scope, community, self._account.address_bytes, founding.lifetime_s
         )
         kept = self._kept(community)
         registrar = Registrar(book, self._account, community, kept, self._folder)

@@ -97,20 +97,26 @@ def write_secret(path: Path, content: bytes) -> None:
 
 def password_for(path: Path) -> str:
     """The password of a key file out of the environment; raises `KeyFileUnusable`."""
-    if (said := os.environ.get(PASSWORD_VARIABLE)) is not None:
+    said, file = os.environ.get(PASSWORD_VARIABLE), os.environ.get(PASSWORD_FILE_VARIABLE)
+    # Empty beside a file it means nothing: the keys of whoever named a file are encrypted.
+    if said or (said is not None and not file):
         return said
-    file = os.environ.get(PASSWORD_FILE_VARIABLE)
-    if file is None:
+    if not file:
         raise KeyFileUnusable(
             f"{path}: is encrypted; give its password in {PASSWORD_VARIABLE}, or a file with it "
             f"in {PASSWORD_FILE_VARIABLE}"
         )
     try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\n")
+        found = Path(file).read_text(encoding="utf-8").rstrip("\n")
     except (OSError, ValueError) as error:
         raise KeyFileUnusable(
             f"{PASSWORD_FILE_VARIABLE} {file}: cannot be read ({error})"
         ) from None
+    if not found:
+        raise KeyFileUnusable(
+            f"{PASSWORD_FILE_VARIABLE} {file}: is empty; write the password in it"
+        )
+    return found
 
 
 def _opened(document: dict[str, Any], password: str, path: Path) -> bytes:

@@ -4,7 +4,8 @@ What is entered follows from the statements alone (`statement/booked.py`); here 
 and made public. Everything can be done again after a crash: what the book has already is left.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -23,26 +24,30 @@ from commonwatt.chain.ledger import Ledger
 from commonwatt.chain.unit_events import UnitEvents
 from commonwatt.errors import require
 from commonwatt.node.book_store import BookStore
+from commonwatt.node.errors import FolderUnusable
 from commonwatt.node.folder import FolderFiles, write_whole
 from commonwatt.node.pipeline import Closed
+from commonwatt.node.store.scope import Scope
 from commonwatt.statement.booked import admissions, devices_of, entries
 from commonwatt.statement.community import Community
 from commonwatt.statement.publication import book_days_of, book_path, day_of
 
-BOOK_FILE = "certificates.sqlite"
+_OLD_FILE = "node/certificates.sqlite"
+COUNTED, TRIES_MAX = "R5", 10
+"""The rule by which an account's actions are counted; how often they are counted again."""
 
 
-def open_book(path: Path, community: Community, issuer: bytes, lifetime_s: int) -> BookStore:
+def open_book(scope: Scope, community: Community, issuer: bytes, lifetime_s: int) -> BookStore:
     """A community's book, opened or begun.
 
     Args:
-        path: its database.
+        scope: the community in its database.
         community: whose registry it belongs to.
         issuer: account of the registry's issuer.
         lifetime_s: of a unit, as its contract has it; 0 for ever.
     """
     identity = book_identity(community.chain.chain_id, community.chain.registry)
-    return BookStore(path, identity, Scheme(issuer, lifetime_s), signer_of)
+    return BookStore(scope, identity, Scheme(issuer, lifetime_s), signer_of)
 
 
 def sign_actions(store: BookStore, actor: Account, wanted: Iterable[Action]) -> list[SignedAction]:
@@ -79,28 +84,60 @@ class Registrar:
             community: whose statements are taken over.
             kept: generators whose certificates are kept in the book, and from which start.
             folder: where entries are published.
+
+        Raises:
+            FolderUnusable: the folder has a book of its own, from before it was in the database.
         """
+        if (folder / _OLD_FILE).exists():
+            raise FolderUnusable(
+                f"{folder}: keeps its book in {_OLD_FILE}, as no release did; begin it anew in "
+                "another directory, the book is in the node's database now"
+            )
         self._store, self._issuer, self._community = store, issuer, community
         self._folder = folder
         self._devices = devices_of(community, kept)
-        self._enter(admissions(community, self._devices), community.first_start)
+        self._waiting: deque[Closed] = deque()
+        """Intervals that the book has still to take over."""
+        admitted = tuple(admissions(community, self._devices))
+        self._enter(admitted, community.first_start)
 
     def enter(self, closed: Closed) -> None:
-        """Take over a closed interval, unless the book has it; durable on return."""
-        interval = closed.inputs.interval
-        wanted = entries(self._community, closed.inputs, closed.statement, self._devices)
-        self._enter(wanted, interval.end + self._community.grace_s)
+        """Take over a closed interval, unless the book has it; durable on return.
 
-    def _enter(self, wanted: Iterable[Action], now: int) -> None:
-        state = self._store.log.book.state
-        missing = [action for action in wanted if not is_entered(state, action)]
-        signed = sign_actions(self._store, self._issuer, missing)
-        for action, answer in zip(missing, self._store.submit_many(signed, now), strict=True):
-            refused = isinstance(answer, ActionRefused)
-            require("the book takes over what was stated", not refused, why=answer, action=action)
+        Raises:
+            DatabaseUnusable: it waits, and is taken over before the next one.
+            LeaseLost: another node works for the community, and takes it over.
+        """
+        self._waiting.append(closed)
+        self._enter_waiting()
+
+    def _enter_waiting(self) -> None:
+        community = self._community
+        while self._waiting:
+            inputs, statement = self._waiting[0].inputs, self._waiting[0].statement
+            wanted = tuple(entries(community, inputs, statement, self._devices))
+            self._enter(wanted, inputs.interval.end + community.grace_s)
+            self._waiting.popleft()
+
+    def _enter(self, wanted: Sequence[Action], now: int) -> None:
+        for tries_left in reversed(range(TRIES_MAX)):
+            state = self._store.follow().book.state
+            missing = [action for action in wanted if not is_entered(state, action)]
+            if not missing:
+                return
+            signed = sign_actions(self._store, self._issuer, missing)
+            answers = self._store.submit_many(signed, now, in_order=True)
+            last = answers[-1]
+            if not isinstance(last, ActionRefused):
+                return
+            # Somebody else may have acted for the issuer meanwhile: then it is counted again.
+            again = last.rule == COUNTED and tries_left > 0
+            refused = missing[len(answers) - 1]
+            require("the book takes over what was stated", again, why=last, action=refused)
 
     def publish(self, ledger: Ledger) -> None:
         """Publish all entries, then post the head on the chain if it is not there (R28)."""
+        self._enter_waiting()
         publish_book(self._store, self._folder)
         post_head(self._store, self._issuer, ledger)
 
@@ -142,6 +179,11 @@ def _day(line: bytes) -> str:
 
 def publish_book(store: BookStore, folder: Path) -> None:
     """Write out the entries that are not published yet; the last day's file is written anew."""
+    with store.publishing:
+        _publish_book(store, folder)
+
+
+def _publish_book(store: BookStore, folder: Path) -> None:
     files = FolderFiles(folder)
     while True:
         *before, _last = book_days_of(files.paths()) or [""]

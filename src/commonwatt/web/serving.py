@@ -6,17 +6,15 @@ from threading import Thread
 from time import monotonic, sleep
 
 import uvicorn
-from starlette.responses import Response
 
 from commonwatt.errors import InputError
 from commonwatt.node.service.metrics import metrics_text
 from commonwatt.node.service.service import Service
 from commonwatt.web.api import Deliverer, create_app, read_api_settings, server_options
+from commonwatt.web.metrics import Metrics
 
 START_S, STOP_S = 10.0, 5.0
 LOOK_S = 0.02
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
-"""Prometheus' own form."""
 
 
 class CannotListen(InputError):
@@ -36,8 +34,9 @@ def served(service: Service, host: str, port: int) -> Iterator[None]:
         CannotListen: naming the address.
     """
     settings = read_api_settings(service.folder)
-    app = create_app(service, settings)
-    app.router.add_route("/metrics", lambda _: Response(metrics_text(service), media_type=TEXT))
+    app = create_app(service, settings, elsewhere=lambda name: _port_of(service, name, port))
+    figures = Metrics(app.state.api, lambda: metrics_text(service))
+    app.router.add_route("/metrics", figures.answer)
     server = _Quiet(uvicorn.Config(app, host=host, port=port, **server_options(settings)))
     deliverer = Deliverer(service)
     thread = Thread(target=server.run, name="http", daemon=True)
@@ -58,6 +57,14 @@ def served(service: Service, host: str, port: int) -> Iterator[None]:
         deliverer.stop()
         server.should_exit = True
         thread.join(STOP_S)
+
+
+def _port_of(service: Service, name: str, port: int) -> int | None:
+    """Where another worker of the node works for a community; None if none does."""
+    if name not in service.names:
+        return None
+    worker = service.names.index(name) % service.share.workers
+    return None if worker == service.share.worker else port - service.share.worker + worker
 
 
 class _Quiet(uvicorn.Server):

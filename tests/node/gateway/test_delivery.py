@@ -120,7 +120,8 @@ def test_six_hours_of_bad_weather_change_nothing_but_the_time(world: World, mood
         world.weather.mood = "fine"
         world.send_all()
     world.assert_all_arrived(27)
-    assert [log["event"] for log in logs] == ["node_away", "node_back"], "said once, and once again"
+    told = [log["event"] for log in logs if log["event"] != "records_taken"]
+    assert told == ["node_away", "node_back"], "said once, and once again"
     assert max(world.waits) <= 300.0
     assert sum(wait > 100 for wait in world.waits) > 50, "waits get longer"
     if mood in ("cut", "garbage", "others"):
@@ -207,7 +208,7 @@ def test_a_meter_the_node_does_not_know_waits_and_holds_up_nobody(world: World) 
         world.send_until(lambda: world.waited > HOURS_6)
     assert world.bench.spool.count == 30
     assert world.bench.spool.waiting_of(roof) == 30
-    assert [log["event"] for log in logs] == ["meter_waits"]
+    assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["meter_waits"]
     assert world.node.verdicts["METER_UNKNOWN"] < 200, "asked with one record, ever more rarely"
     world.node._registrations[roof] = entry
     world.send_all()
@@ -232,7 +233,8 @@ def test_what_is_refused_for_good_is_put_aside_and_the_rest_goes_on(world: World
     with capture_logs() as logs:
         world.send_all()
     assert {refused.reason for refused in world.bench.spool.refused()} == {"OVER_CAPACITY"}
-    assert [log["reason"] for log in logs] == ["OVER_CAPACITY"] * 3
+    refused = [log["reason"] for log in logs if log["event"] == "record_refused"]
+    assert refused == ["OVER_CAPACITY"] * 3
     assert len(world.node.records[world.bench.meters[1].key.meter]) == 3
 
 
@@ -252,7 +254,7 @@ def test_new_records_are_sent_at_once_while_the_node_is_there(world: World) -> N
             fill(world, 1, first=number)
             world.delivery.wake()
             async with asyncio.timeout(10):
-                while world.bench.spool.count:  # noqa: ASYNC110
+                while world.bench.spool.count:  # noqa: ASYNC110 - a spool tells nobody
                     await asyncio.sleep(0.005)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
@@ -328,9 +330,10 @@ def test_what_no_node_answers_is_no_answer(text: bytes) -> None:
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_any_bytes_are_answers_or_no_answer(text: bytes) -> None:
     try:
-        assert isinstance(read_answers(text), list)
+        found: object = read_answers(text)
     except NoAnswer as error:
-        assert "\n" not in str(error)  # noqa: PT017
+        found = [] if "\n" not in str(error) else error
+    assert isinstance(found, list)
 
 
 def test_an_address_is_read_and_shown_without_more_than_needed() -> None:

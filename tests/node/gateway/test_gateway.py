@@ -23,6 +23,7 @@ from commonwatt.node.gateway.settings import (
     read_settings,
     write_settings,
 )
+from commonwatt.quantity import time_text
 from mosquitto import running_mosquitto
 from node.gateway.p1_device import NOON, P1Device
 from node.gateway.stub_node import (
@@ -33,7 +34,7 @@ from node.gateway.stub_node import (
     over_http,
 )
 
-QUARTER = 900
+MIDNIGHT, QUARTER = NOON - 43_200, 900
 HEAD = "time,source,import_wh,export_wh"
 
 
@@ -168,8 +169,7 @@ def test_files_dropped_into_a_folder_are_read_once(
 
 
 def stamp(number: int) -> str:
-    seconds = number * QUARTER
-    return f"2016-06-{21 + seconds // 86_400:02d}T{seconds // 3_600 % 24:02d}:{seconds // 60 % 60:02d}:00Z"  # noqa: E501
+    return time_text(MIDNIGHT + number * QUARTER)
 
 
 def test_a_file_larger_than_the_spool_goes_through_it_in_parts(tmp_path: Path) -> None:

@@ -10,9 +10,16 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from commonwatt.cli import gateway_run
+from commonwatt.errors import InputError
 from commonwatt.meter.keys import MeterKey
 from commonwatt.node.gateway.errors import VouchingKeyUnusable
-from commonwatt.node.gateway.key_file import read_key, write_key
+from commonwatt.node.gateway.key_file import (
+    PASSWORD_FILE_NAME,
+    PASSWORD_NAME,
+    read_key,
+    write_key,
+)
 
 KEY = MeterKey.from_seed(b"a gateway's")
 PASSWORD = "tulip and windmill"
@@ -74,3 +81,25 @@ def test_another_curve_no_key_and_no_file_are_told_apart(tmp_path: Path) -> None
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(VouchingKeyUnusable, match="nowhere"):
         write_key(tmp_path / "nowhere" / "home.pem", KEY, None)
+
+
+def test_the_password_may_be_in_a_file_as_it_may_for_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PASSWORD_NAME, raising=False)
+    monkeypatch.delenv(PASSWORD_FILE_NAME, raising=False)
+    assert gateway_run._password() is None
+    (tmp_path / "password").write_text("tulip\n")
+    monkeypatch.setenv(PASSWORD_FILE_NAME, str(tmp_path / "password"))
+    assert gateway_run._password() == "tulip"
+    monkeypatch.setenv(PASSWORD_NAME, "rose")
+    assert gateway_run._password() == "rose"
+    monkeypatch.setenv(PASSWORD_NAME, "")
+    assert gateway_run._password() == "tulip", "an empty one beside a file means nothing"
+    (tmp_path / "empty").write_text("\n")
+    monkeypatch.setenv(PASSWORD_FILE_NAME, str(tmp_path / "empty"))
+    with pytest.raises(InputError, match="is empty"):
+        gateway_run._password()
+    monkeypatch.setenv(PASSWORD_FILE_NAME, str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match="cannot be read"):
+        gateway_run._password()

@@ -1,4 +1,4 @@
-"""`kill -9` of the running gateway at any moment: nothing acknowledged is lost, nothing is double."""  # noqa: E501
+"""`kill -9` of the running gateway at any moment: nothing acknowledged is lost or double."""
 
 import json
 import os

@@ -127,7 +127,7 @@ def test_answers_about_others_and_nonsense_let_go_of_nothing(world: World) -> No
     world.fill(2)
     false = {"meter": "00" * 20, "sequence": 1, "verdict": "accepted", "reason": None}
 
-    def answer(topic: str, payload: bytes):  # noqa: ARG001
+    def answer(topic: str, _payload: bytes):
         yield topic, json.dumps({"results": [false]}).encode()
         yield topic, b"\xff\x00 nonsense"
 

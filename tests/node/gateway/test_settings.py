@@ -138,6 +138,7 @@ def test_meters_that_are_read_in_the_same_way_share_a_feed() -> None:
         ([change(at="tcp://adapter")], "tcp://HOST:PORT"),
         ([change(at="ftp://adapter")], "ftp"),
         ([change(at="mqtt://broker/path", source="shelly")], "mqtt://HOST"),
+        ([change(at="tcp://broker:1883", source="shelly")], "speaks through a broker"),
         ([change(at="mqtt://broker")], "topics"),
         ([change(at="/nowhere/at/all")], "/nowhere"),
         ([change(at="/dev/ttyNOTHERE", speed=12_345)], "12345"),

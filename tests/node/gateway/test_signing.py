@@ -2,6 +2,7 @@
 
 import sqlite3
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,8 @@ def test_a_community_accepts_every_record_and_none_as_a_gap(tmp_path: Path) -> N
         10_000,
         0,
         "T",
-        False,  # noqa: FBT003
-        opening,  # noqa: FBT003, RUF100
+        direct=False,
+        opening=opening,
     )
     gate = Gate(LEDGER, Interval(NOON, QUARTER), NOON + 97 * QUARTER)
     standing = {name: opening_standing(registration)}
@@ -74,7 +75,7 @@ def test_a_restart_goes_on_with_the_same_chain(tmp_path: Path) -> None:
     records = whole.records()
     assert [record.sequence for record in records] == list(range(1, 21))
     assert [record.time_end for record in records] == [NOON + n * QUARTER for n in range(1, 21)]
-    for before, now in zip(records, records[1:], strict=False):  # noqa: RUF007
+    for before, now in pairwise(records):
         assert now.previous == sha256(before.encode()).digest()
 
 
@@ -261,6 +262,22 @@ def test_a_stranger_and_a_register_that_fell_are_said_once_each(tmp_path: Path) 
             assert bench.signer.take(devices, [strange, fallen]) == 0
     whys = [(log["device"], log["why"].partition(" ")[0]) for log in logs]
     assert whys == [("'neighbour'", "is"), ("'home'", "says")]
+
+
+def test_readings_that_come_too_seldom_for_a_record_are_said_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    with capture_logs() as logs:
+        for number in range(1, 4):
+            assert bench.read(NOON + number * 1_000, number) == 0
+    [told] = logs
+    assert (told["event"], told["meter"], told["time"]) == (
+        "no_record", "home", "2016-06-21T12:15:00Z",
+    )  # fmt: skip
+    assert "1000 s apart, more than the 900 s of an interval" in told["why"]
+    assert bench.read(NOON + 3_600, 60) == 1
+    with capture_logs() as logs:
+        assert bench.read(NOON + 5_000, 70) == 0
+    assert len(logs) == 1, "after a record it is said again"
 
 
 def test_intervals_from_a_meter_of_registers_are_passed_over(tmp_path: Path) -> None:

@@ -175,7 +175,6 @@ def test_through_a_broker_it_is_the_same(node: StubNode, village: Neighbourhood)
 @cyclopts_without_tokens
 def test_refused_records_are_counted_by_reason_and_end_with_1(
     node: StubNode,
-    village: Neighbourhood,  # noqa: ARG001
 ) -> None:
     node._judge = _too_late
     with over_http(node) as (url, _):

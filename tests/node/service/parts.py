@@ -81,9 +81,7 @@ class Town:
         """Begin, or go on after a stop."""
         community, folder = self.street.community, self.folder
         self.database = NodeFile(folder / "node" / "node.sqlite")
-        book = open_book(
-            folder / "node" / "book.sqlite", community, ISSUER.address_bytes, LIFETIME_S
-        )
+        book = open_book(self.database.scope, community, ISSUER.address_bytes, LIFETIME_S)
         kept = {self.street.solar[0].key.meter: community.first_start}
         registrar = Registrar(book, ISSUER, community, kept, folder)
         publisher = Publisher(folder)

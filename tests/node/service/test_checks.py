@@ -598,6 +598,22 @@ def test_quarantine_tells_the_communitys_own_records_from_strangers(lived: Lived
     assert finding.says == "1 record that no meter of the community signed"
 
 
+def test_a_record_of_before_the_first_interval_needs_no_decision(lived: Lived) -> None:
+    spoil(
+        lived.folder,
+        "INSERT INTO refused SELECT community, start, number + 9, CAST(substr(record, 1, 40) || "
+        "x'0000000000000384' || substr(record, 49) AS BLOB), signature, 'TOO_LATE', entry "
+        "FROM refused WHERE reason = 'IN_THE_FUTURE'",
+        "INSERT INTO decision SELECT community, start, 1, number, 'REJECTED', 'operator', 0, '', "
+        "entry FROM refused WHERE reason = 'IN_THE_FUTURE'",
+    )
+    finding = named(found_by(work, lived.folder), "quarantine")
+    assert finding.is_well
+    assert finding.says == (
+        "1 record of before the first interval; 1 record that no meter of the community signed"
+    )
+
+
 def test_before_the_founding_a_start_long_past_is_named(tmp_path: Path) -> None:
     init(tmp_path / "elm", first_start="2026-01-01T00:00:00Z")
     findings = found_by(work, tmp_path / "elm", 1_767_225_600 + 7 * 86_400)

@@ -320,9 +320,10 @@ def test_members_and_meters_are_added_and_what_was_written_by_hand_stays(tmp_pat
                    meter["opening"], meter["signature"]),
     )  # fmt: skip
     assert path.read_text().startswith("# mine\n")
-    assert lacks(file, ledger_of(folder)) == [
-        "no meter of role grid stands at the connection of member 0, 1: add it"
-    ]
+    [lack] = lacks(file, ledger_of(folder))
+    assert lack.startswith(
+        "no meter of role grid stands at the connection of member 0, 1: add it with commonwatt init"
+    )
     assert "was set up for ledger" in lacks(file, bytes(8))[1]
 
 

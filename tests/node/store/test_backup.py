@@ -9,15 +9,37 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import select
 
+from certificates import (
+    IDENTITY,
+    ISSUER,
+    LATER,
+    PRODUCER,
+    SCHEME,
+    Signers,
+    admission,
+    issue,
+)
+from commonwatt.chain.account import signer_of
 from commonwatt.errors import InvariantBroken
+from commonwatt.node.book_store import BookStore
 from commonwatt.node.errors import DatabaseUnusable, FolderUnusable
 from commonwatt.node.pipeline import Terms
 from commonwatt.node.store import Ruling, Store, backup, file_url
 from commonwatt.node.store.schema import journal, schema
+from databases import unguard
 from node.lanes import LanesInMemory, NodeFile, energy_of, node_over
 from node.store.rows import MILL, NOON, QUARTER, STREET, accepted, batch, refused
 from postgres import PostgresServer, on_postgres
 from street import EURO, TARIFF, Street
+
+
+def book_of(store: Store, community: bytes) -> tuple[BookStore, Signers]:
+    """A community's book with a device in it, and wallets."""
+    book = BookStore(store.database(community).scope, IDENTITY, SCHEME, signer_of)
+    wallets = Signers()
+    book.submit(wallets.sign(ISSUER, admission()), LATER)
+    wallets.done(ISSUER)
+    return book, wallets
 
 
 def fill(store: Store) -> None:
@@ -30,6 +52,9 @@ def fill(store: Store) -> None:
         store.quarantine(community).decide(1, Ruling.RELEASED, "operator")
         database.acknowledge_late(NOON, [accepted(9, NOON)], readmitted=[1])
         database.take_note("key", b"value")
+        book, wallets = book_of(store, community)
+        book.submit(wallets.sign(ISSUER, issue()), LATER)
+        book.take_snapshot()
 
 
 def rows_of(store: Store) -> dict[str, list[tuple[object, ...]]]:
@@ -108,6 +133,44 @@ def test_copies_made_while_a_node_writes_are_each_of_one_moment(
         copy.close()
 
 
+def test_a_copy_has_records_and_book_as_of_one_moment(tmp_path: Path) -> None:
+    source = Store(file_url(tmp_path / "source.sqlite"))
+    database, (book, wallets) = source.database(STREET), book_of(source, STREET)
+    stop, done = Event(), [0]
+
+    def work() -> None:
+        while not stop.is_set():
+            database.acknowledge(NOON, batch(NOON + QUARTER * done[0]), [])
+            book.submit(wallets.sign(ISSUER, issue(done[0])), LATER)
+            wallets.done(ISSUER)
+            done[0] += 1
+
+    worker = Thread(target=work)
+    worker.start()
+    try:
+        paths: list[Path] = []
+        seen = -1
+        while len(paths) < 4:
+            if done[0] > seen:
+                seen = done[0]
+                paths.append(tmp_path / f"copy {len(paths)}.sqlite")
+                backup(source, paths[-1])
+    finally:
+        stop.set()
+        worker.join(30)
+    lines = list(book.lines())
+    for path in paths:
+        copy = Store(file_url(path))
+        kept = len(copy.database(STREET).time_ends(0))
+        again = BookStore(copy.database(STREET).scope, IDENTITY, SCHEME, signer_of)
+        entered = again.log.book.entries - 1
+        assert entered <= kept <= entered + 1, "never an entry without the records before it"
+        assert list(again.lines()) == lines[: entered + 1]
+        assert len(again.held(PRODUCER.address_bytes)) == entered
+        copy.close()
+    source.close()
+
+
 def test_a_node_over_a_copy_comes_to_the_same_anchors(tmp_path: Path) -> None:
     street, lanes = Street(), LanesInMemory(3, 10 * EURO)
     database = NodeFile(tmp_path / "node.sqlite")
@@ -150,6 +213,22 @@ def test_a_database_that_lost_a_record_gives_no_copy(source: Store, tmp_path: Pa
         connection.exec_driver_sql("DROP TRIGGER record_refuses_delete")
         connection.exec_driver_sql("DELETE FROM record WHERE time_end = ?", (NOON,))
     with pytest.raises(InvariantBroken, match="as it was"):
+        backup(source, tmp_path / "copy.sqlite")
+    assert not [name for name in names_in(tmp_path) if name.startswith("copy")]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_book_that_lost_a_line_before_another_gives_no_copy(
+    source: Store, tmp_path: Path, number: int
+) -> None:
+    book = BookStore(source.database(STREET).scope, IDENTITY, SCHEME, signer_of)
+    wallets = Signers()
+    wallets.nonces[ISSUER.address] = 2
+    book.submit(wallets.sign(ISSUER, issue(1)), LATER)
+    unguard(source, "book_entry")
+    with source.transactions.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM book_entry WHERE number = ?", (number,))
+    with pytest.raises(InvariantBroken, match="a book has all its lines"):
         backup(source, tmp_path / "copy.sqlite")
     assert not [name for name in names_in(tmp_path) if name.startswith("copy")]
 

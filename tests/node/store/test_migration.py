@@ -8,13 +8,18 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, insert, inspect, text
 
+from certificates import IDENTITY, ISSUER, LATER, SCHEME, Signers, admission
+from commonwatt.chain.account import signer_of
 from commonwatt.meter.acceptance import Reason, Refused
 from commonwatt.meter.record import SignedRecord
+from commonwatt.node.book_store import BookStore
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.pipeline import Terms
 from commonwatt.node.store import ONLY_COMMUNITY, StatementRow, Store, file_url, migration
+from commonwatt.node.store.journal import RECORD, keep
+from commonwatt.node.store.schema import BOOK, schema, schema_version
 from commonwatt.node.store.transactions import Transactions
 from node.lanes import LanesInMemory, NodeFile, energy_of, node_over
 from node.store.rows import NOON, QUARTER, STREET, batch, meter, refused, signed
@@ -120,7 +125,7 @@ def require_everything_is_there(store: Store) -> None:
     assert store.communities() == [ONLY_COMMUNITY]
     with store.transactions.reading() as connection:
         versions = connection.scalars(text("SELECT version FROM schema_version")).all()
-    assert versions == [migration.VERSION]
+    assert versions == list(range(2, migration.VERSION + 1))
 
 
 def test_a_database_of_version_1_becomes_the_newest_with_every_row(url: str) -> None:
@@ -135,10 +140,39 @@ def test_a_database_of_version_1_becomes_the_newest_with_every_row(url: str) -> 
     store.close()
 
 
+def make_version_2(connection: Connection) -> None:
+    """As it was while the books had files of their own."""
+    schema.create_all(connection, tables=[t for t in schema.sorted_tables if t not in BOOK])
+    connection.execute(insert(schema_version).values(version=2, since_ms=0))
+
+
+def test_a_database_of_version_2_keeps_its_rows_and_has_books_now(url: str) -> None:
+    def fill_version_2(connection: Connection) -> None:
+        rows = [(NOON, meter(number), *signed(number, NOON)) for number in range(3)]
+        keep(connection, STREET, RECORD, rows)
+
+    old_database(url, make_version_2, fill_version_2)
+    store = Store(url)
+    database = store.database(STREET)
+    assert len(database.records(NOON)) == 3
+    assert database.verified().number == 1
+    book = BookStore(database.scope, IDENTITY, SCHEME, signer_of)
+    book.submit(Signers().sign(ISSUER, admission()), LATER)
+    store.close()
+    store = Store(url)
+    book = BookStore(store.database(STREET).scope, IDENTITY, SCHEME, signer_of)
+    assert book.log.book.entries == 1
+    store.close()
+
+
+@pytest.mark.parametrize("made_by", [make_version_1, make_version_2])
 def test_an_old_database_gets_the_very_tables_of_a_new_one(
-    url: str, request: pytest.FixtureRequest, tmp_path: Path
+    url: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    made_by: Callable[[Connection], None],
 ) -> None:
-    old_database(url, make_version_1)
+    old_database(url, made_by)
     if url.startswith("sqlite"):
         new_url = str(file_url(tmp_path / "new.sqlite"))
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
 from certificates import ISSUER, NEIGHBOUR, PRODUCER, account
 from commonwatt.certificate.actions import Action
@@ -16,7 +17,7 @@ from commonwatt.certificate.log import signed_text
 from commonwatt.chain.account import Account
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.folder import Publisher
-from commonwatt.node.pipeline import Node, Terms
+from commonwatt.node.pipeline import Closed, Node, Terms
 from commonwatt.node.registrar import Registrar, open_book
 from commonwatt.node.service.events import Events
 from commonwatt.node.service.hosted import Hosted
@@ -89,20 +90,19 @@ class Station:
 
     def _host(self) -> Hosted:
         community, folder = self.street.community, self.folder
-        book = open_book(
-            folder / "node" / "book.sqlite", community, ISSUER.address_bytes, LIFETIME_S
-        )
+        database = self.store.database(community_key(NAME))
+        book = open_book(database.scope, community, ISSUER.address_bytes, LIFETIME_S)
         kept = {self.street.solar[0].key.meter: community.first_start}
         registrar = Registrar(book, ISSUER, community, kept, folder)
         publisher = Publisher(folder)
         node = Node(
             community,
             b"secret",
-            database=self.store.database(community_key(NAME)),
+            database=database,
             treasury=self.chain,
             publisher=publisher,
             now=self.clock,
-            closed=lambda closed: self.hosted.hear(closed),  # noqa: PLW0108
+            closed=self._hear,
         )
         node.recall()
         return Hosted(
@@ -117,6 +117,9 @@ class Station:
             clock=self.clock,
             events=Events(1_000),
         )
+
+    def _hear(self, closed: Closed) -> None:
+        self.hosted.hear(closed)  # which there is by the time anything is closed
 
     def records(self, index: int = 0) -> list[SignedRecord]:
         """All meters' records of the next interval."""
@@ -135,8 +138,6 @@ class Station:
 
     def sign(self, who: Account, action: Action) -> dict[str, Any]:
         """The account's next action, as it goes over the wire."""
-        import msgspec  # noqa: PLC0415
-
         log = self.hosted.book.log
         number = log.nonces.get(who.address_bytes, 0)
         return {
@@ -174,10 +175,10 @@ class People:
         self.api = self.app.state.api
         self._runner = asyncio.Runner()
         transport = httpx.ASGITransport(self.app, client=("192.0.2.1", 4_000))
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://node")
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://node")
 
     def close(self) -> None:
-        self._runner.run(self._client.aclose())
+        self._runner.run(self.client.aclose())
         self._runner.close()
         self.api.close()
 
@@ -190,7 +191,7 @@ class People:
         # Each question comes later than the one before: what is looked up once a second is looked
         # up again.
         self.clock.now += 2
-        return self._runner.run(self._client.request(method, path, headers=headers, **options))
+        return self._runner.run(self.client.request(method, path, headers=headers, **options))
 
     def get(self, path: str, token: str | None = None, **options: Any) -> httpx.Response:
         return self.ask("GET", path, token, **options)

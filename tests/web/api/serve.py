@@ -35,7 +35,8 @@ def main(folder: str) -> None:
     async def startup(*arguments: object, **options: object) -> None:
         await started(*arguments, **options)  # type: ignore[arg-type]
         [socket, *_] = server.servers[0].sockets
-        print(socket.getsockname()[1], flush=True)  # noqa: T201
+        sys.stdout.write(f"{socket.getsockname()[1]}\n")
+        sys.stdout.flush()
 
     server.startup = startup  # type: ignore[method-assign]
     server.run()

@@ -1,6 +1,7 @@
 """The book over HTTP: signed actions, EnergyTag's names for them, and nothing done twice."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -102,8 +103,6 @@ def test_while_a_request_is_carried_out_its_key_is_busy(people: People, station:
     answers: Answers = people.api.answers("linden-street")
     signed = station.sign(PRODUCER, Transfer(active(station)[0].number, 1, address(NEIGHBOUR)))
     body = msgspec.json.encode(signed)
-    from hashlib import sha256  # noqa: PLC0415
-
     asked = sha256(f"POST {ACTIONS}\n\n\n".encode() + body).digest()
     answers.begin(f"0x{address(PRODUCER)}", "slow", asked, 60)
     headers = {"idempotency-key": "slow", "content-type": "application/json"}
@@ -254,7 +253,7 @@ def signed_tag(people: People, who: object, kind: str, document: dict[str, objec
     return ask_tag(people, kind, token, document, **headers)
 
 
-def test_energytags_documents_and_ours_tell_the_same(people: People, station: Station) -> None:  # noqa: ARG001
+def test_energytags_documents_and_ours_tell_the_same(people: People) -> None:
     token = people.token_of(PRODUCER)
     query = {"source_id": address(PRODUCER), "user_id": address(PRODUCER)}
     told = people.post(f"{TAG}/query", token, json=query).json()
@@ -281,12 +280,7 @@ def test_energytags_documents_and_ours_tell_the_same(people: People, station: St
         ({"device_id": "ab" * 20}, 0),
     ],
 )
-def test_energytags_query_filters(
-    people: People,
-    station: Station,  # noqa: ARG001
-    asked: dict[str, str],
-    many: int,  # noqa: ARG001, RUF100
-) -> None:
+def test_energytags_query_filters(people: People, asked: dict[str, str], many: int) -> None:
     token = people.token_of(PRODUCER)
     names = {"source_id": address(PRODUCER), "user_id": address(PRODUCER)}
     told = people.post(f"{TAG}/query", token, json={**names, **asked})

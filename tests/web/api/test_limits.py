@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -253,8 +254,6 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(
     lived: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = People(lived, limits=Limits(answer_s=0.02))
-    from threading import Event  # noqa: PLC0415
-
     done = Event()
     monkeypatch.setattr(people.api, "status", lambda _: done.wait(5))
     answer = people.get("/v1/health")

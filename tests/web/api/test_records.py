@@ -1,5 +1,6 @@
 """Records in over HTTP: judged, on the disk, answered in their order."""
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -166,12 +167,10 @@ def test_many_senders_at_once_each_hear_of_their_own_records(
     batch = station.records()
 
     async def send(one: SignedRecord) -> list[dict[str, object]]:
-        answer = await people._client.post(PATH, content=binary([one]), headers=BINARY)
+        answer = await people.client.post(PATH, content=binary([one]), headers=BINARY)
         return answer.json()["results"]
 
     async def together() -> list[list[dict[str, object]]]:
-        import asyncio  # noqa: PLC0415
-
         return await asyncio.gather(*(send(batch[n % 5]) for n in range(40)))
 
     answers = people.run(together())

@@ -14,6 +14,7 @@ from commonwatt.certificate.actions import Retire, Transfer
 from commonwatt.certificate.bundle import Status
 from commonwatt.chain.account import Account
 from commonwatt.meter.record import SignedRecord
+from commonwatt.web.api import hooks, limits, sessions
 from commonwatt.web.api.openapi import document_bytes
 from commonwatt.web.api.problem import KINDS
 from commonwatt.web.api.roles import Access, Role
@@ -217,8 +218,6 @@ def test_the_page_explains_every_problem_and_no_other() -> None:
 
 
 def test_the_page_names_every_limit_with_its_value() -> None:
-    from commonwatt.web.api import hooks, limits, sessions  # noqa: PLC0415
-
     shown = {row[0].strip("`"): row[1] for row in rows_of("api.md", "Limits")}
     named = {
         name: value

@@ -123,6 +123,9 @@ class Delivery:
             return self._down(LinkDown("an answer about other records"))
         self._spool.answer(answers)
         self._up()
+        taken = sum(answer.fate is Fate.TAKEN for answer in answers)
+        if taken:
+            _log.info("records_taken", records=taken, waiting=self._spool.count)
         self._hold(answers, now)
         return 0
 

@@ -82,6 +82,11 @@ def _feed(meters: list[MeterSettings]) -> Feed:
                 f"device {device!r:.80}: stands for two meters; name it for one of them"
             )
     place = place_of(first.at, first.speed, first.bits)
+    if first.source in USUAL_TOPICS and not isinstance(place, BrokerAddress):
+        raise GatewaySettingsUnusable(
+            f"meter {first.name}: {first.source} speaks through a broker; write mqtt://HOST:PORT "
+            f"in place of {shown_place(place)}"
+        )
     topics = first.topics or USUAL_TOPICS.get(first.source, ())
     if isinstance(place, BrokerAddress) and not topics:
         raise GatewaySettingsUnusable(

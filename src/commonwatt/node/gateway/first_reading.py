@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import msgspec
+import structlog
 
 from commonwatt.meter.driver import AnyReading, IntervalReading, Message, Reading
 from commonwatt.meter.driver.failure import shown
@@ -29,6 +30,8 @@ UNKNOWN_DEVICE = "?"
 DEVICES_SHOWN_MAX = 10
 INTERVAL_SOURCES = ("nem12", "espi")
 """Drivers that never say a register."""
+
+_log = structlog.get_logger("commonwatt.gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ async def first_heard(new: NewMeter) -> First:
     if isinstance(feed.place, Files):
         _read_files(feed, feed.place, heard)
     elif not given:
-        await _listen(feed, heard, new.wait_s)
+        heard.why_silent = await _listen(feed, heard, new.wait_s)
     if given and not heard.devices:
         at = Registers(
             utc_now() if new.since is None else new.since, new.import_mwh or 0, new.export_mwh or 0
@@ -97,7 +100,8 @@ def _read_files(feed: Feed, files: Files, heard: "_Heard") -> None:
             return
 
 
-async def _listen(feed: Feed, heard: "_Heard", wait_s: float) -> None:
+async def _listen(feed: Feed, heard: "_Heard", wait_s: float) -> str | None:
+    """Listen for a while; tells why the place could not be opened, if so."""
     enough = asyncio.Event()
     # Who else speaks at a broker is only known after a while.
     alone = not isinstance(feed.place, BrokerAddress) or heard.is_named
@@ -108,8 +112,11 @@ async def _listen(feed: Feed, heard: "_Heard", wait_s: float) -> None:
             enough.set()
 
     if isinstance(feed.place, Files):
-        return
-    listening = asyncio.create_task(Listener(feed.place, feed.topics, got, 5.0).run())
+        return None
+    listener = Listener(feed.place, feed.topics, got, 5.0)
+    until = "the first reading of both registers" if alone else "then, to find out who else speaks"
+    _log.info("listening", at=shown_place(feed.place), seconds_max=wait_s, until=until)
+    listening = asyncio.create_task(listener.run())
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
@@ -118,6 +125,7 @@ async def _listen(feed: Feed, heard: "_Heard", wait_s: float) -> None:
         listening.cancel()
         with suppress(asyncio.CancelledError):
             await listening
+    return listener.why
 
 
 class _Heard:
@@ -126,6 +134,7 @@ class _Heard:
     def __init__(self, new: NewMeter) -> None:
         self._new = new
         self.devices: dict[str, AnyReading] = {}
+        self.why_silent: str | None = None
 
     @property
     def is_named(self) -> bool:
@@ -165,9 +174,10 @@ class _Heard:
     def result(self, place: Place) -> First:
         new = self._new
         if not self.devices:
+            why = "" if self.why_silent is None else f" ({self.why_silent})"
             raise SourceSilent(
-                f"{shown_place(place)}: no reading came; see that the device sends, or name it "
-                "with --device and give both --import-kwh and --export-kwh as its display shows"
+                f"{shown_place(place)}: no reading came{why}; see that the device sends, or name "
+                "it with --device and give both --import-kwh and --export-kwh as its display shows"
             )
         if len(self.devices) > 1:
             names = ", ".join(shown(name) for name in list(self.devices)[:DEVICES_SHOWN_MAX])

@@ -18,6 +18,7 @@ from commonwatt.node.gateway.errors import VouchingKeyUnusable
 
 KEY_MODE = 0o600
 PASSWORD_NAME = "COMMONWATT_PASSWORD"  # noqa: S105 - where the password is, not what it is
+PASSWORD_FILE_NAME = "COMMONWATT_PASSWORD_FILE"  # noqa: S105 - the name of a file with it
 KEY_BYTES_MAX = 16 * 1_024
 
 
@@ -72,7 +73,10 @@ def read_key(path: Path, password: str | None) -> MeterKey:
         ) from None
     encrypted = b"ENCRYPTED" in text
     if encrypted and not password:
-        raise VouchingKeyUnusable(f"{path}: is encrypted; set {PASSWORD_NAME} to its password")
+        raise VouchingKeyUnusable(
+            f"{path}: is encrypted; set {PASSWORD_NAME} to its password, or "
+            f"{PASSWORD_FILE_NAME} to a file with it"
+        )
     try:
         private = load_pem_private_key(text, password.encode() if encrypted and password else None)
     except (ValueError, TypeError):

@@ -33,6 +33,9 @@ from commonwatt.node.mqtt.topics import ROOT, acks_topic, records_topic
 
 ANSWER_S = 30.0
 """A node that has not answered anything within this time is away."""
+FIRST_ANSWER_S = 3.0
+"""So long the first answer on a new connection is waited for: after a restart the broker may have
+forgotten the node, and drop what is sent before the node is back."""
 RECORDS_PER_MESSAGE_MAX = 200
 """33 kB: no broker refuses that."""
 PUBLISHED_AT_ONCE = 8
@@ -60,9 +63,11 @@ class MqttLink:
             address: the broker's.
             community: name of the community.
             meters: whose records will be sent.
-            answer_s: seconds to wait for the next answer.
+            answer_s: seconds to wait for the next answer; on a new connection less, and twice as
+                long each time that none comes.
         """
         self._address, self._community, self._answer_s = address, community, answer_s
+        self._patience_s = answer_s
         self._meters = sorted(meters)
         self._stack: AsyncExitStack | None = None
         self._client: Client | None = None
@@ -85,6 +90,7 @@ class MqttLink:
 
     async def _connect(self) -> Client:
         self._came = asyncio.Queue()
+        self._patience_s = min(FIRST_ANSWER_S, self._answer_s)
         self._stack = AsyncExitStack()
         client = await self._stack.enter_async_context(connected(self._address))
         few = len(self._meters) <= TOPICS_MAX
@@ -119,13 +125,15 @@ class MqttLink:
         found: list[Answer] = []
         while open_names:
             try:
-                async with asyncio.timeout(self._answer_s):
+                async with asyncio.timeout(self._patience_s):
                     answers = await self._came.get()
             except TimeoutError:
+                self._patience_s = min(2 * self._patience_s, self._answer_s)
                 if found:
                     break
                 raise LinkDown("the broker is there, but no node answers") from None
             if isinstance(answers, list):
+                self._patience_s = self._answer_s
                 found += answers
                 open_names -= {answer.name for answer in answers}
             elif found:

@@ -70,6 +70,8 @@ class Taken(NamedTuple):
     known: Known
     due: Due | None
     """The record that can be made now. `known` already stands as after it."""
+    missed: int | None = None
+    """An interval's end that was passed and of which nothing is known: it has no record."""
 
 
 class Passed(NamedTuple):
@@ -120,7 +122,8 @@ def take_registers(
     elif end > before.time:
         due = _calculated(before, now, end, interval_s, known.quality | quality)
     recorded = known.recorded if due is None else due.registers
-    return Taken(replace(known, at=now, quality=quality, recorded=recorded), due)
+    missed = end if due is None and end > before.time else None
+    return Taken(replace(known, at=now, quality=quality, recorded=recorded), due, missed)
 
 
 def take_interval(

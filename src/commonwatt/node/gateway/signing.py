@@ -215,6 +215,8 @@ class Signer:
         self._dirty.add(key.meter)
         if outcome.due is None:
             self._states[key.meter] = replace(state, known=outcome.known)
+            if outcome.missed is not None:
+                self._tell_missed(key.meter, outcome.missed, outcome.known, state.known)
             return None
         if room <= 0:
             self._states[key.meter] = replace(state, known=_without_record(state, outcome.known))
@@ -246,6 +248,20 @@ class Signer:
             device=shown(reading.source),
             time=time_text(time),
             why=why.value,
+        )
+
+    def _tell_missed(self, meter: bytes, end: int, now: Known, before: Known) -> None:
+        """Say once that readings come too seldom, until the meter has its next record."""
+        told = (meter, "MISSED")
+        if told in self._told or len(self._told) >= TOLD_MAX:
+            return
+        self._told.add(told)
+        _log.warning(
+            "no_record",
+            meter=self._meters[meter].settings.name,
+            time=time_text(end),
+            why=f"the readings around it are {now.at.time - before.at.time} s apart, more than the "
+            f"{self._interval_s} s of an interval; the next record carries the energy",
         )
 
     def _tell_full(self) -> None:

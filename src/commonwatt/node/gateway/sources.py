@@ -147,6 +147,8 @@ class Listener:
         self._place, self._topics, self._got, self._clock = place, topics, got, clock
         self._backoff = Backoff(retry_s_max)
         self._is_away = False
+        self.why: str | None = None
+        """Why nothing comes at the moment; None: it is open, or was never tried."""
 
     async def run(self) -> None:
         """Read; what breaks is opened again."""
@@ -161,6 +163,7 @@ class Listener:
                 why = f"nothing came for {IDLE_S:.0f} s"
             except (OSError, MqttError, termios.error) as error:
                 why = str(getattr(error, "strerror", None) or error) or type(error).__name__
+            self.why = why
             if not self._is_away:
                 self._is_away = True
                 _log.warning("source_away", at=shown_place(self._place), why=why)
@@ -168,6 +171,7 @@ class Listener:
 
     def _is_back(self) -> None:
         self._backoff.after_success()
+        self.why = None
         if self._is_away:
             self._is_away = False
             _log.info("source_back", at=shown_place(self._place))

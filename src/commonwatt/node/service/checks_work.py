@@ -1,11 +1,13 @@
 """Checks of a community's work: meters that speak, intervals that wait, records refused."""
 
+import shlex
 from collections.abc import Iterator
 
 from sqlalchemy import func, select
 
 from commonwatt.errors import CommonwattError
 from commonwatt.meter.acceptance import Reason
+from commonwatt.meter.record import Record
 from commonwatt.node.founding import FOUNDING_GAS
 from commonwatt.node.service.additions import meter_of
 from commonwatt.node.service.finding import Finding, Patient, counted
@@ -58,7 +60,7 @@ def _before(patient: Patient, file: CommunityFile) -> Iterator[Finding]:
     missing = lacks(file, ledger)
     for what in missing:
         says, _, do = what.partition(": ")
-        do = do.replace("FOLDER", str(patient.folder))
+        do = do.replace("FOLDER", shlex.quote(str(patient.folder)))
         yield Finding("members", says, do or "add it", file.name)
     missed = int(patient.now() - parse_time(file.first_start)) // file.interval_s
     if missed > SILENT_INTERVALS and not patient.is_test_bed:
@@ -123,8 +125,8 @@ def _waiting(patient: Patient, file: CommunityFile) -> Finding:
 
 
 def _quarantine(patient: Patient, file: CommunityFile) -> Finding:
-    """Refused records about which nothing is decided."""
-    key = community_key(file.name)
+    """Refused records about which nothing is decided; those of before the beginning may lie."""
+    key, begin = community_key(file.name), parse_time(file.first_start)
     decided = select(decision.c.refusal).where(of(decision, key))
     query = (
         select(refused.c.reason, func.count())
@@ -132,15 +134,22 @@ def _quarantine(patient: Patient, file: CommunityFile) -> Finding:
         .group_by(refused.c.reason)
         .order_by(refused.c.reason)
     )
+    late = select(refused.c.record).where(
+        of(refused, key), refused.c.number.not_in(decided), refused.c.reason == Reason.TOO_LATE.name
+    )
     with patient.database.transactions.reading() as connection:
         found = {row[0]: int(row[1]) for row in connection.execute(query)}
-    ours = {reason: count for reason, count in found.items() if reason not in ANYBODYS}
+        # A meter that is set up before the first interval may say where it stood until then.
+        early = sum(Record.decode(row[0]).time_end <= begin for row in connection.execute(late))
+    if early:
+        found[Reason.TOO_LATE.name] -= early
+    ours = {why: count for why, count in found.items() if count and why not in ANYBODYS}
     strangers = sum(found.values()) - sum(ours.values())
-    told = "empty"
+    told = [f"{counted(early, 'record')} of before the first interval"] if early else []
     if strangers:
-        told = f"{counted(strangers, 'record')} that no meter of the community signed"
+        told.append(f"{counted(strangers, 'record')} that no meter of the community signed")
     if not ours:
-        return Finding("quarantine", told, community=file.name)
+        return Finding("quarantine", "; ".join(told) or "empty", community=file.name)
     named = ", ".join(f"{count:,} {reason}" for reason, count in ours.items())
     return Finding(
         "quarantine",

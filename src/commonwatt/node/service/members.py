@@ -5,6 +5,7 @@ kWh, amounts decimal strings of the currency, times have their offset.
 """
 
 import re
+import tomllib
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,7 @@ from commonwatt.node.toml_file import read_toml
 from commonwatt.quantity import SECONDS_PER_DAY, Currency, parse_time
 from commonwatt.statement.community import ChainAddress, Community
 
-FILE_BYTES_MAX = 64 * 1024 * 1024
+FILE_BYTES_MAX, HEAD_BYTES = 64 * 1024 * 1024, 16 * 1024
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ROLES = {"grid": Role.GRID, "generation": Role.GENERATION, "storage": Role.STORAGE}
 _SOURCE = re.compile(r"T([0-9]{6})")
@@ -115,6 +116,17 @@ def read_community_file(path: Path) -> CommunityFile:
         )
     _require_usable(found, path)
     return found
+
+
+def name_in_file(path: Path) -> str:
+    """The name in a community's file, and nothing else of it; raises `CommunityFileUnusable`."""
+    try:
+        with path.open("rb") as opened:
+            head = opened.read(HEAD_BYTES).decode(errors="replace")
+        # Its own values stand before its first table, and the rest is long.
+        return str(tomllib.loads(head[: head.index("\n[") + 1])["name"])
+    except (OSError, ValueError, KeyError):
+        return read_community_file(path).name
 
 
 def _require_usable(file: CommunityFile, path: Path) -> None:

@@ -274,7 +274,11 @@ def lacks(file: CommunityFile, ledger: bytes | None) -> list[str]:
     without = [number for number in range(len(file.members)) if number not in with_meter]
     if file.meters and without:
         listed = ", ".join(map(str, without[:LISTED_MAX])) + ("..." * (len(without) > LISTED_MAX))
-        found.append(f"no meter of role grid stands at the connection of member {listed}: add it")
+        found.append(
+            f"no meter of role grid stands at the connection of member {listed}: add it with "
+            "commonwatt init FOLDER --meter FILE.json, or take the member out of the "
+            "community's file"
+        )
     others = [meter for meter in file.meters if ledger not in {None, _ledger_of(meter)}]
     found += [
         f"meter {meter_id(bytes.fromhex(meter.public_key)).hex()} was set up for ledger "

@@ -5,6 +5,7 @@ over those whose node has not renewed its own. Every write carries the lease, so
 lost one can do no harm.
 """
 
+import gc
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -15,20 +16,21 @@ from threading import Lock, Thread
 from time import time_ns
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from commonwatt.chain.account import Account
-from commonwatt.chain.errors import ChainError
 from commonwatt.chain.ledger import Ledger
-from commonwatt.errors import InputError
-from commonwatt.node.errors import DatabaseUnusable
+from commonwatt.errors import CommonwattError, InputError
+from commonwatt.node.backfill import Backfill
 from commonwatt.node.folder import Publisher
-from commonwatt.node.founding import address_of, found, founding_of
+from commonwatt.node.founding import FOUNDING_GAS, address_of, found, founding_of
 from commonwatt.node.keystore import read_account
 from commonwatt.node.mqtt.client import BrokerAddress
 from commonwatt.node.mqtt.home.feed import HomeAssistant
 from commonwatt.node.mqtt.home.settings import read_home_settings
 from commonwatt.node.mqtt.intake import MqttIntake
 from commonwatt.node.pipeline import Node, Terms
-from commonwatt.node.registrar import BOOK_FILE, Registrar, open_book
+from commonwatt.node.registrar import Registrar, open_book
 from commonwatt.node.service.clock import Clock, RecordClock, system_clock
 from commonwatt.node.service.events import Events
 from commonwatt.node.service.hosted import Hosted
@@ -42,12 +44,14 @@ from commonwatt.node.service.members import (
     deposits_of,
     kept_of,
     limits_of_file,
+    name_in_file,
     read_community_file,
     tariff_of,
 )
 from commonwatt.node.service.metrics import Metrics
 from commonwatt.node.service.redaction import REDACTION, secrets_in
 from commonwatt.node.service.settings import NodeSettings, read_node_file
+from commonwatt.node.service.share import WHOLE, Share, require_enough
 from commonwatt.node.service.watch import Watches
 from commonwatt.node.store import Database, Lease, Store, file_url
 from commonwatt.node.treasury import LedgerTreasury
@@ -86,7 +90,7 @@ class _Tenure:
     chain: OpenChain
     keeper: Keeper
     talkers: tuple[_Talker, ...]
-    """What takes in and tells over MQTT."""
+    """What takes in and tells over MQTT, and writes what was published before."""
 
     def start(self) -> None:
         """Close intervals when they are due, take in and tell."""
@@ -104,23 +108,31 @@ class _Tenure:
 class Service:
     """All communities of one node."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, share: Share = WHOLE) -> None:
         """Read the settings; nothing is opened yet.
 
         Args:
             folder: holds `node.toml`, the communities' files, and everything the node keeps.
+            share: which of the communities are worked for here; all of them unless given.
 
         Raises:
             NodeFileUnusable, CommunityFileUnusable, ServiceUnusable: naming what to mend.
         """
-        self.folder = folder
+        self.folder, self.share = folder, share
         self.settings: NodeSettings = read_node_file(folder)
         self.data = folder / self.settings.data
-        """Where the communities are; nodes that share a database share it, too."""
-        self.files = [read_community_file(self.data / name) for name in self.settings.communities]
-        names = [file.name for file in self.files]
+        """Where the communities' files and what is published are."""
+        paths = [self.data / name for name in self.settings.communities]
+        require_enough(share.workers, len(paths), self.settings.listen)
+        own = {path: read_community_file(path) for path in share.own(paths)}
+        self.files = list(own.values())
+        """Of the communities that are worked for here; without the meters, once they are."""
+        self._paths = {file.name: path for path, file in own.items()}
+        names = [own[path].name if path in own else name_in_file(path) for path in paths]
         if len(set(names)) != len(names) or not names:
             raise ServiceUnusable(f"{folder}: communities {names}: each needs a name of its own")
+        self.names = names
+        """Of all the node's communities, in the order of the settings."""
         urls = (self.settings.database, self.settings.mqtt, self.settings.chain.url)
         REDACTION.hide(secret for url in urls for secret in secrets_in(url))
         self.metrics = Metrics()
@@ -137,6 +149,11 @@ class Service:
         if self.settings.clock == "system":
             return system_clock
         return RecordClock(min(parse_time(file.first_start) for file in self.files))
+
+    @property
+    def name(self) -> str:
+        """As leases have it."""
+        return self.share.name_of(self.settings.name)
 
     @property
     def communities(self) -> Mapping[str, Hosted]:
@@ -182,14 +199,19 @@ class Service:
 
     def _take_over(self, file: CommunityFile) -> None:
         """Work for a community, unless another node does."""
-        lease = self.store.leases.acquire(community_key(file.name), self.settings.name, LEASE_S)
+        lease = self.store.leases.acquire(community_key(file.name), self.name, LEASE_S)
         if lease is None:
             return
-        tenure = self._host(file, lease)
+        tenure = self._host(file if file.meters else self._read_again(file), lease)
+        # The meters are in the community now; as text again they were a tenth of the memory.
+        self.files[self.files.index(file)] = replace(file, meters=())
         if self._is_started:
             tenure.start()
             _log.info("%s: taken over", file.name)
         self._tenures = {**self._tenures, file.name: tenure}
+
+    def _read_again(self, file: CommunityFile) -> CommunityFile:
+        return read_community_file(self._paths[file.name])
 
     def _renew(self) -> None:
         """Keep what we have, and take over what nobody has."""
@@ -206,8 +228,8 @@ class Service:
                 self._take_over(file)
                 return
             renewed = self.store.leases.renew(tenure.lease, LEASE_S)
-        except (DatabaseUnusable, ChainError) as error:
-            # Without the database nothing can be written, so nothing can go wrong meanwhile.
+        except CommonwattError as error:
+            # Without database or disk nothing can be written, so nothing can go wrong meanwhile.
             _log.warning("%s: %s", file.name, error)
             return
         if renewed is None:
@@ -222,6 +244,8 @@ class Service:
 
     def _put_down(self, name: str) -> None:
         tenure = self._tenures[name]
+        # Whoever froze what was there when the node began: part of it is garbage now.
+        gc.unfreeze()
         self._tenures = {own: kept for own, kept in self._tenures.items() if own != name}
         tenure.stop()
         tenure.hosted.book.close()
@@ -241,16 +265,25 @@ class Service:
         keeper = Keeper(hosted, self.clock)
         hosted.on_records = keeper.wake
         hosted.watch = Watches(self.metrics.watch(file.name), CommunityLog(file.name))
-        return _Tenure(lease, hosted, chain, keeper, tuple(self._talkers(hosted)))
+        return _Tenure(lease, hosted, chain, keeper, tuple(self._talkers(hosted, lease)))
 
-    def _talkers(self, hosted: Hosted) -> Iterator[_Talker]:
-        if self.settings.mqtt is None:
-            return
-        broker = BrokerAddress.parse(self.settings.mqtt)
-        yield MqttIntake(hosted, broker)
-        homes = read_home_settings(hosted.folder)
-        if homes is not None:
-            yield HomeAssistant(hosted, broker, homes)
+    def _talkers(self, hosted: Hosted, lease: Lease) -> Iterator[_Talker]:
+        followers: list[_Talker] = []
+        if self.settings.mqtt is not None:
+            broker = BrokerAddress.parse(self.settings.mqtt)
+            yield MqttIntake(hosted, broker)
+            homes = read_home_settings(hosted.folder)
+            if homes is not None:
+                followers.append(HomeAssistant(hosted, broker, homes))
+        database = self.store.database(community_key(hosted.name), lease)
+        yield Backfill(
+            hosted.community,
+            _secret(database),
+            database=database,
+            book=hosted.book,
+            folder=hosted.folder,
+            then=followers,
+        )
 
     def _at_work(
         self,
@@ -271,9 +304,19 @@ class Service:
         )
         community = community_of_file(file, address_of(chain.connection, founding))
         _require_same_ledger(file, community)
+        self._require_founded(file, database)
         kept = kept_of(file, community)
         ledger = found(chain.connection, database, founding, community, deposits_of(file), kept)
         return self._hosted(file, folder, account, community, database, ledger, kept)
+
+    def _require_founded(self, file: CommunityFile, database: Database) -> None:
+        """One account founds one after another; several workers would get in each other's way."""
+        is_shared = self.share != WHOLE and self.settings.chain.url is not None
+        if is_shared and database.note(FOUNDING_GAS) is None:
+            raise ServiceUnusable(
+                f"community {file.name}: not founded yet; start commonwatt serve once without "
+                "--workers, it founds one community after another"
+            )
 
     def _hosted(  # noqa: PLR0917 - what a community is made of
         self,
@@ -285,12 +328,7 @@ class Service:
         ledger: Ledger,
         kept: Mapping[bytes, int],
     ) -> Hosted:
-        book = open_book(
-            folder / NODE_FOLDER / BOOK_FILE,
-            community,
-            account.address_bytes,
-            ledger.lifetime_s(),
-        )
+        book = open_book(database.scope, community, account.address_bytes, ledger.lifetime_s())
         registrar = Registrar(book, account, community, kept, folder)
         publisher = Publisher(folder)
         node = Node(

@@ -37,7 +37,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SQLAlchemy URL; a SQLite file beside `node.toml` unless given."""
     data: str = "."
     """Directory of the communities' files and of what is published, seen from that of `node.toml`.
-    Nodes that share a database share it as well."""
+    Nodes that share a database may share it or have their own."""
     communities: tuple[str, ...] = ("community.toml",)
     """Their files in `data`."""
     chain: ChainSettings = ChainSettings()

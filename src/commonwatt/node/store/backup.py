@@ -8,9 +8,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from sqlalchemy import func, select
+
+from commonwatt.errors import require
 from commonwatt.node.errors import DatabaseUnusable, FolderUnusable
 from commonwatt.node.folder import PART_SUFFIX
 from commonwatt.node.store.journal import Head
+from commonwatt.node.store.schema import book_entry
 from commonwatt.node.store.store import Store, file_url
 from commonwatt.node.store.transactions import SQLITE
 
@@ -18,7 +22,8 @@ from commonwatt.node.store.transactions import SQLITE
 def backup(store: Store, path: Path) -> dict[bytes, Head]:
     """Write a copy as of one moment, whole or not at all.
 
-    Every row of the copy is compared with its journal before the copy gets its name.
+    Every row of the copy is compared with its journal, and the lines of each book of certificates
+    are counted, before the copy gets its name. Books are as of the same moment as statements.
 
     Args:
         store: a SQLite database; its nodes go on writing.
@@ -30,7 +35,8 @@ def backup(store: Store, path: Path) -> dict[bytes, Head]:
     Raises:
         DatabaseUnusable: if it is a PostgreSQL server, or cannot be read.
         FolderUnusable: if the copy cannot be written, or is there already.
-        InvariantBroken: if a row is not as it was kept; then there is no copy.
+        InvariantBroken: if a row is not as it was kept, or a line is missing; then there is no
+            copy.
     """
     if store.transactions.url.drivername != SQLITE:
         raise DatabaseUnusable(
@@ -66,9 +72,19 @@ def _copy(source: Path, target: Path) -> None:
 def _heads(path: Path) -> dict[bytes, Head]:
     copy = Store(file_url(path))
     try:
+        _require_whole_books(copy)
         return {community: copy.database(community).verified() for community in copy.communities()}
     finally:
         copy.close()
+
+
+def _require_whole_books(copy: Store) -> None:
+    counted = (func.count(), func.min(book_entry.c.number), func.max(book_entry.c.number))
+    query = select(book_entry.c.community, *counted).group_by(book_entry.c.community)
+    with copy.transactions.reading() as connection:
+        for community, lines, first, last in connection.execute(query):
+            whole = (first, last) == (0, lines - 1)
+            require("a book has all its lines", whole, community=community.hex(), lines=lines)
 
 
 def _sync(path: Path) -> None:

@@ -24,6 +24,7 @@ from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.store.dialect import is_postgresql, now_ms, take_turn
 from commonwatt.node.store.journal import RECORD, REFUSED, keep
 from commonwatt.node.store.schema import (
+    BOOK,
     COMMUNITY_BYTES,
     checkpoint,
     note,
@@ -90,7 +91,8 @@ def _to_many_communities(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE {name} RENAME TO {name}_1"))
     for name in FIRST_TABLES:
         Table(f"{name}_1", old, autoload_with=connection)
-    schema.create_all(connection)
+    tables = [table for table in schema.sorted_tables if table not in BOOK]
+    schema.create_all(connection, tables=tables)
     for new in (note, statement, checkpoint):
         source = old.tables[f"{new.name}_1"]
         names = [column.name for column in source.columns]
@@ -108,6 +110,11 @@ def _to_many_communities(connection: Connection) -> None:
     old.drop_all(connection)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_to_many_communities,)
+def _with_books(connection: Connection) -> None:
+    """Version 3: the books of certificates, which had files of their own."""
+    schema.create_all(connection, tables=BOOK)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_to_many_communities, _with_books)
 """The first one leads to version 2."""
 VERSION = len(STEPS) + 1

@@ -2,8 +2,9 @@
 
 Tables in `KEPT` are written once: the database itself refuses to change or delete their rows, and
 the journal vouches for them. Their columns stand in one order: community, the time that their rows
-are read by, the rest, and last the number of the journal's entry. Times that are not an interval's
-are milliseconds of UTC by the database's clock, and their names end in `_ms`.
+are read by, the rest, and last the number of the journal's entry. The lines of the book of
+certificates are written once as well; their own hashes vouch for them. Times that are not an
+interval's are milliseconds of UTC by the database's clock, and their names end in `_ms`.
 """
 
 from sqlalchemy import (
@@ -235,6 +236,47 @@ answer = Table(
     Index("answer_by_end", "until_ms"),
 )
 
+book_entry = Table(
+    "book_entry",
+    schema,
+    _community(),
+    _number("number"),
+    Column("line", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Follows from the lines: bundles as they are now, for questions. A day's and an account's are read
+# as runs of neighbouring rows, page by page.
+book_bundle = Table(
+    "book_bundle",
+    schema,
+    _community(),
+    _number("number"),
+    Column("meter", LargeBinary, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("duration", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("holder", LargeBinary, nullable=False),
+    Column("status", String, nullable=False),
+    Column("by", BigInteger, nullable=False),
+    Column("parent", BigInteger),
+    Index("book_bundle_by_start", "community", "start", "number"),
+    Index("book_bundle_by_holder", "community", "holder", "number"),
+    sqlite_with_rowid=False,
+)
+
+book_snapshot = Table(
+    "book_snapshot",
+    schema,
+    _community(),
+    Column("entries", BigInteger, nullable=False),
+    Column("book", LargeBinary, nullable=False),
+)
+
+BOOK = (book_entry, book_bundle, book_snapshot)
+"""New in version 3."""
+
 lease = Table(
     "lease",
     schema,
@@ -266,7 +308,7 @@ def _also(target: MetaData | Table, when: str, statement: str, dialect: str) -> 
 
 
 _also(schema, "before_create", _FUNCTION, "postgresql")
-for _table in KEPT:
+for _table in (*KEPT, book_entry):
     _name = _table.name
     for _change in ("update", "delete"):
         _also(

@@ -63,6 +63,7 @@ def create_app(
     settings: ApiSettings | None = None,
     *,
     limits: Limits | None = None,
+    elsewhere: Callable[[str], int | None] = lambda _: None,
     clock: Callable[[], float] = time.time,
     steady: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
@@ -72,6 +73,7 @@ def create_app(
         service: the node; its communities may come and go.
         settings: the operator's; the defaults unless given.
         limits: what a stranger may use up; the named constants unless given.
+        elsewhere: at which port another worker of the node works for a community, if one does.
         clock: UTC seconds, for signing in.
         steady: seconds that only go forward, for rates.
 
@@ -79,6 +81,7 @@ def create_app(
         ApiFileUnusable: the settings contradict each other.
     """
     api = Api(service, checked(settings or ApiSettings()), limits or Limits(), clock, steady)
+    api.elsewhere = elsewhere
     app = FastAPI(
         title="Commonwatt",
         version=__version__,
@@ -161,7 +164,7 @@ def _defect(route: Route) -> Problem:
 async def _answer(api: Api, route: Route, request: Request, received: Received) -> Response:
     media = accepted(request.headers.get("accept"), route.media)
     path = path_of(request.path_params)
-    hosted = _hosted(api, path)
+    hosted = _hosted(api, request, path)
     principal, access = _allowed(api, route, request, hosted)
     query = query_of(request.query_params, route.query)
     if route.body is not None:
@@ -266,13 +269,24 @@ def _principal(api: Api, request: Request) -> Principal:
     return api.sessions.who(token)
 
 
-def _hosted(api: Api, path: dict[str, Any]) -> Hosted | None:
+def _hosted(api: Api, request: Request, path: dict[str, Any]) -> Hosted | None:
     if "name" not in path:
         return None
-    found = api.service.communities.get(path["name"])
-    if found is None:
-        raise unknown(f"community {path['name']}: this node does not work for it now")
-    return found
+    name = path["name"]
+    found = api.service.communities.get(name)
+    if found is not None:
+        return found
+    port = api.elsewhere(name)
+    if port is None:
+        raise unknown(f"community {name}: this node does not work for it now")
+    location = f"http://{_own_host(request)}:{port}{_target(request)}"
+    raise Problem("elsewhere", f"community {name}", headers={"location": location})
+
+
+def _own_host(request: Request) -> str:
+    """The address that was connected to; what the request says of it could be anything."""
+    host = str(request.scope["server"][0])
+    return f"[{host}]" if ":" in host else host
 
 
 def _address(request: Request) -> str:

@@ -238,6 +238,8 @@ def _problems(route: Route) -> Iterable[str]:
         found.append("not-allowed")
     if "{" in route.path:
         found.append("unknown")
+    if "{name}" in route.path:
+        found.append("elsewhere")
     if _is_keyed(route):
         found += ["running", "key-taken"]
     if "signature-missing" in route.problems or route.name in {"sign_out", "retirement"}:

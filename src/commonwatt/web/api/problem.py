@@ -34,6 +34,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "unknown": Kind(
             404, "There is nothing here", "Check the address against /v1/openapi.json."
         ),
+        "elsewhere": Kind(
+            307,
+            "Another worker of this node works for it",
+            "Send the same request to the address in the header Location.",
+        ),
         "method-unknown": Kind(
             405, "This address has no such method", "Use a method of the header Allow."
         ),

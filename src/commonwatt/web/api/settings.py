@@ -4,7 +4,7 @@ In the file `api.toml` beside `node.toml`; without it the defaults count, and on
 in.
 """
 
-import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from commonwatt.certificate.energytag import IssuerFacts
 from commonwatt.errors import InputError
+from commonwatt.node.toml_file import read_toml
 
 API_FILE = "api.toml"
 FILE_BYTES_MAX = 1024 * 1024
@@ -92,6 +93,8 @@ class ApiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: tuple[StaticToken, ...] = ()
     proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies, whose word about remote addresses is taken."""
+    metrics_from: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    """Networks that may read `/metrics` without an operator's token."""
     rates: Rates = Rates()
     energytag: EnergyTag = EnergyTag()
 
@@ -110,16 +113,13 @@ def read_api_settings(folder: Path) -> ApiSettings:
     path = folder / API_FILE
     if not path.exists():
         return ApiSettings()
-    try:
-        with path.open("rb") as opened:
-            text = opened.read(FILE_BYTES_MAX)
-        found = msgspec.convert(tomllib.loads(text.decode()), ApiSettings)
-    except OSError as error:
-        raise ApiFileUnusable(f"{path}: cannot be read ({error.strerror}); check it") from None
-    except msgspec.ValidationError as error:
-        raise ApiFileUnusable(f"{path}: {' '.join(str(error).split())}") from None
-    except (ValueError, RecursionError) as error:
-        raise ApiFileUnusable(f"{path}: not TOML: {error}") from None
+    found = read_toml(
+        path,
+        ApiSettings,
+        ApiFileUnusable,
+        most_bytes=FILE_BYTES_MAX,
+        advice="docs/api.md explains its entries",
+    )
     try:
         return checked(found)
     except ApiFileUnusable as error:
@@ -139,6 +139,13 @@ def checked(settings: ApiSettings) -> ApiSettings:
         raise ApiFileUnusable(
             f"origin {settings.origin!r:.80}: write https://HOST or http://HOST:PORT, no path"
         )
+    for network in settings.metrics_from:
+        try:
+            ip_network(network)
+        except ValueError:
+            raise ApiFileUnusable(
+                f"metrics_from {network!r:.80}: write a network as 10.1.2.0/24, or one address"
+            ) from None
     names = [token.name for token in settings.tokens]
     if len(set(names)) < len(names):
         raise ApiFileUnusable(f"tokens {names}: each needs a name of its own")

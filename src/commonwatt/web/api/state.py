@@ -59,6 +59,8 @@ class Api:
         """
         self.service, self.settings, self.bounds = service, settings, bounds
         self.clock, self.steady = clock, steady
+        self.elsewhere: Callable[[str], int | None] = lambda _: None
+        """At which port another worker of this node works for a community."""
         self.sessions = Sessions(settings, clock)
         rates = settings.rates
         self.by_address = Buckets(rates.requests_per_s, rates.requests_at_once, steady)
