@@ -49,7 +49,7 @@ format: $(TEST_STAMP)
 bench: $(TEST_STAMP)  ## Figures of this machine, beside their targets
 	$(BIN)/python -m bench
 
-soak: test-tools  ## Long runs: fifty kills, thousands of examples
+soak: test-tools  ## Long runs, some hours: hundreds of kills, thousands of examples
 	COMMONWATT_SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "soak or not soak"
 
 mutants: $(TEST_STAMP)  ## Take each check out of the certificate book: its tests must notice
