@@ -1,4 +1,7 @@
-"""A broker for all tests of a module; a community at work for each test."""
+"""A broker and a community at work for each test.
+
+A broker gives again what was not acknowledged, so tests that shared one would share messages.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +17,7 @@ from street import MIDSUMMER_NOON
 NOON = MIDSUMMER_NOON.start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def broker() -> Iterator[Broker]:
     with running_mosquitto() as running:
         yield running
