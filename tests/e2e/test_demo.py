@@ -118,7 +118,17 @@ def test_records_in_another_order_in_another_process_give_the_same_roots(
         assert path.read_bytes() == (street_run / path.relative_to(other)).read_bytes()
 
 
-@pytest.mark.parametrize("name", json.loads(VECTORS.read_text()))
+QUICK_DAYS = {"suburb", "village", "town_by_auction"}
+"""The other rules' days are for the soak."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK_DAYS else pytest.mark.soak)
+        for name in json.loads(VECTORS.read_text())
+    ],
+)
 def test_reference_days_keep_their_roots(tmp_path: Path, name: str) -> None:
     day = json.loads(VECTORS.read_text())[name]
     # Files are named as they are beside the vectors.

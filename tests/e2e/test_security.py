@@ -34,6 +34,8 @@ from commonwatt.web.api.limits import RECORD_BYTES_MAX
 from commonwatt.web.api.route import EVENTS, Route
 from commonwatt.web.api.table import ROUTES
 
+pytestmark = pytest.mark.xdist_group("security")  # one node for all that is asked of it
+
 NAME, QUARTER = "elm-street", 900
 PASSWORD = "0ver-the-hills-and-far"
 ROLES = ("operator", "issuer", "auditor", "participant")
