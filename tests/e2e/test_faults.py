@@ -122,6 +122,7 @@ def test_a_chain_that_answers_nothing_holds_up_neither_records_nor_intervals(
         require_whole(node.published, "--chain", chain.url, answered=answered)
 
 
+@pytest.mark.soak
 def test_the_broker_killed_at_random_moments(tmp_path: Path) -> None:
     dice = random.Random(8)
     with running_mosquitto() as broker:

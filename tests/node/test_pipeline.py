@@ -11,11 +11,14 @@ from commonwatt.node.errors import DatabaseUnusable, LanesRestless
 from commonwatt.node.folder import FolderFiles, Publisher
 from commonwatt.node.pipeline import Node, Terms
 from commonwatt.quantity import Interval
+from effort import SOAKING
 from node.lanes import LanesInMemory, NodeFile, energy_of, facts_of, node_over
 from street import EURO, TARIFF, Street
 
 TERMS = Terms(TARIFF)
 INTERVALS = 5
+STEP = 1 if SOAKING else 3
+"""Of the calls that a node dies at, every so-many-th."""
 
 
 class Crash(Exception):
@@ -96,8 +99,8 @@ def test_dying_at_any_call_changes_nothing_in_the_end(tmp_path: Path) -> None:
         assert FolderFiles(folder).paths() == FolderFiles(tmp_path / "whole").paths()
         for path in FolderFiles(folder).paths():
             assert (folder / path).read_bytes() == (tmp_path / "whole" / path).read_bytes()
-        fatal += 1
-    assert deaths > calls_of_the_chain, "the database's calls are among them"
+        fatal += STEP
+    assert deaths * STEP > calls_of_the_chain, "the database's calls are among them"
 
 
 def _run_and_die(
