@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 
 from bench.figure import Figure, Section
+from bench.meter import INTERVAL_S, Meter
 from commonwatt.market.settings import MarketSettings
 from commonwatt.meter.acceptance import Accepted
-from commonwatt.meter.keys import MeterKey
-from commonwatt.meter.record import NO_PREVIOUS, RECORD_VERSION, Record, SignedRecord
+from commonwatt.meter.record import SignedRecord
 from commonwatt.meter.registration import NO_SOURCE, SOLAR_ROOFTOP, Registration, Role
 from commonwatt.node.folder import Publisher
 from commonwatt.node.pipeline import LaneFunds, Node, Payment, Terms
@@ -26,7 +26,7 @@ from commonwatt.statement.header import anchor_of
 
 HOMES, ROOFS, INTERVALS = 1_000, 300, 20
 QUICK_INTERVALS = 4
-START, INTERVAL_S, GRACE_S = 1_466_510_400, 900, 60
+START, GRACE_S = 1_466_510_400, 60
 RECORDS_MIN = 7_000
 CLOSE_S_MAX = 2.0
 LANE = EURO.amount("100")
@@ -51,15 +51,14 @@ class Lanes:
         """Nothing was paid without our knowing."""
 
 
-class Meter:
-    """Signs a record an interval."""
+class Registered(Meter):
+    """A meter of one of the homes."""
 
     def __init__(self, name: str, member: int, role: Role, step: tuple[int, int]) -> None:
-        self._key = MeterKey.from_seed(name.encode())
-        self._step, self._sequence, self._previous = step, 0, NO_PREVIOUS
-        self._import, self._export = 0, 0
+        """Register it with its member."""
+        super().__init__(name, CHAIN.ledger, step, START)
         self.registration = Registration(
-            public_key=self._key.public_key,
+            public_key=self.key.public_key,
             member=member,
             role=role,
             source=SOLAR_ROOFTOP if role is Role.GENERATION else NO_SOURCE,
@@ -67,30 +66,18 @@ class Meter:
             first_day=START // SECONDS_PER_DAY,
             zone="DE-LU",
             direct=False,
-            opening=self.sign(START),
+            opening=self.opening,
         )
-
-    def sign(self, time_end: int) -> SignedRecord:
-        """Its next record."""
-        record = Record(
-            version=RECORD_VERSION, kind=0, quality=1, ledger=CHAIN.ledger, meter=self._key.meter,
-            sequence=self._sequence, time_end=time_end, duration=INTERVAL_S,
-            import_mwh=self._import, export_mwh=self._export, previous=self._previous,
-        ).encode()  # fmt: skip
-        self._sequence, self._previous = self._sequence + 1, sha256(record).digest()
-        self._import += self._step[0]
-        self._export += self._step[1]
-        return self._key.sign(record)
 
 
 def main(*, quick: bool) -> list[Section]:
     """Rates of the intake, times of the close."""
     intervals = QUICK_INTERVALS if quick else INTERVALS
     meters = [
-        Meter(f"grid {n}", n, Role.GRID, (0, 600_000) if n < ROOFS else (300_000, 0))
+        Registered(f"grid {n}", n, Role.GRID, (0, 600_000) if n < ROOFS else (300_000, 0))
         for n in range(HOMES)
     ]
-    meters += [Meter(f"roof {n}", n, Role.GENERATION, (0, 800_000)) for n in range(ROOFS)]
+    meters += [Registered(f"roof {n}", n, Role.GENERATION, (0, 800_000)) for n in range(ROOFS)]
     batches = [
         [meter.sign(START + (n + 1) * INTERVAL_S) for meter in meters] for n in range(intervals)
     ]
@@ -123,7 +110,7 @@ def main(*, quick: bool) -> list[Section]:
     ]
 
 
-def _community(meters: Sequence[Meter]) -> Community:
+def _community(meters: Sequence[Registered]) -> Community:
     return Community(
         chain=CHAIN,
         currency=Currency(),

@@ -140,21 +140,19 @@ def _workers(folder: Path, intervals: int, rounds: int) -> Section:
         f"{QUARTERS} communities of {QUARTER_HOMES + QUARTER_ROOFS:,} meters in one process and "
         "in two",
         (
-            Figure(
-                name="node_records_per_second",
-                what="records in a second, one process",
-                unit="/ s",
-                runs=tuple(rate for rate, _ in ones),
-                digits=0,
-                cpu_seconds=sum(cpu for _, cpu in ones),
-            ),
-            Figure(
-                name="node_records_per_second_two_workers",
-                what="records in a second, two workers",
-                unit="/ s",
-                runs=tuple(rate for rate, _ in twos),
-                digits=0,
-                cpu_seconds=sum(cpu for _, cpu in twos),
+            *(
+                Figure(
+                    name=name,
+                    what=f"records in a second, {who}",
+                    unit="/ s",
+                    runs=tuple(rate for rate, _ in rounds_of),
+                    digits=0,
+                    cpu_seconds=sum(cpu for _, cpu in rounds_of),
+                )
+                for name, who, rounds_of in (
+                    ("node_records_per_second", "one process", ones),
+                    ("node_records_per_second_two_workers", "two workers", twos),
+                )
             ),
             Figure(
                 name="node_two_workers_times",

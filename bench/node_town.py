@@ -15,9 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from bench.meter import INTERVAL_S, Meter
 from commonwatt.chain.account import checksum
-from commonwatt.meter.keys import MeterKey
-from commonwatt.meter.record import NO_PREVIOUS, RECORD_VERSION, Record, SignedRecord
 from commonwatt.node.service.members import CommunityFile, MemberEntry, MeterEntry
 from commonwatt.node.service.outlook import planned_address
 from commonwatt.node.service.service import Service
@@ -27,7 +26,7 @@ from commonwatt.node.service.testbed import usual_tariff
 from commonwatt.node.wiring import demonstration_account
 from commonwatt.quantity import SECONDS_PER_DAY, time_text
 
-INTERVAL_S, GRACE_S = 900, 60
+GRACE_S = 60
 RECORDS_PER_BATCH = 1_000
 """Of one request: what a gateway sends after a while without a network."""
 HOME, PRODUCER, ROOF = (300_000, 0), (0, 600_000), (0, 800_000)
@@ -57,28 +56,6 @@ class Town:
     def meters(self) -> int:
         """Of each community."""
         return self.homes + self.roofs
-
-
-class _Meter:
-    """Signs a record an interval."""
-
-    def __init__(self, name: str, ledger: bytes, step: tuple[int, int], start: int) -> None:
-        self.key = MeterKey.from_seed(name.encode())
-        self._ledger, self._step = ledger, step
-        self._sequence, self._previous, self._import, self._export = 0, NO_PREVIOUS, 0, 0
-        self.opening = self.sign(start)
-
-    def sign(self, time_end: int) -> SignedRecord:
-        """Its next record."""
-        record = Record(
-            version=RECORD_VERSION, kind=0, quality=1, ledger=self._ledger, meter=self.key.meter,
-            sequence=self._sequence, time_end=time_end, duration=INTERVAL_S,
-            import_mwh=self._import, export_mwh=self._export, previous=self._previous,
-        ).encode()  # fmt: skip
-        self._sequence, self._previous = self._sequence + 1, sha256(record).digest()
-        self._import += self._step[0]
-        self._export += self._step[1]
-        return self.key.sign(record)
 
 
 def name_of(number: int) -> str:
@@ -135,12 +112,12 @@ def _write_community(work: tuple[Path, Town, int, int]) -> None:
     operator = demonstration_account("operator").address_bytes
     ledger = planned_address(operator, None, file).ledger
     meters = [
-        (home, "grid", _Meter(f"{number} grid {home}", ledger, step, first_start))
+        (home, "grid", Meter(f"{number} grid {home}", ledger, step, first_start))
         for home in range(town.homes)
         for step in [PRODUCER if home < town.roofs else HOME]
     ]
     meters += [
-        (home, "generation", _Meter(f"{number} roof {home}", ledger, ROOF, first_start))
+        (home, "generation", Meter(f"{number} roof {home}", ledger, ROOF, first_start))
         for home in range(town.roofs)
     ]
     file = msgspec.structs.replace(
@@ -179,7 +156,7 @@ def _members(town: Town, number: int, first_start: int) -> CommunityFile:
     )  # fmt: skip
 
 
-def _entry(member: int, role: str, meter: _Meter, first_start: int) -> MeterEntry:
+def _entry(member: int, role: str, meter: Meter, first_start: int) -> MeterEntry:
     return MeterEntry(
         member=member,
         role=role,

@@ -17,7 +17,7 @@ from threading import Thread
 from time import monotonic
 from typing import NamedTuple, Protocol
 
-from commonwatt.errors import CommonwattError
+from commonwatt.errors import CommonwattError, InvariantBroken
 from commonwatt.node.book_store import BookStore
 from commonwatt.node.folder import Publisher
 from commonwatt.node.pipeline import LaneFunds, Node, Payment
@@ -188,10 +188,14 @@ class _NoTreasury:
     """Everything in a stretch is on the chain: nobody asks for lanes."""
 
     def funds(self, known: LaneFunds | None) -> LaneFunds:
-        raise NotImplementedError
+        raise _asked(known)
 
     def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment | None:
-        raise NotImplementedError
+        raise _asked(header, deltas)
 
     def paid(self, start: int, anchor: bytes) -> Payment | None:
-        raise NotImplementedError
+        raise _asked(start, anchor)
+
+
+def _asked(*values: object) -> InvariantBroken:
+    return InvariantBroken("a day that is over asks nothing of the chain", asked=values)
