@@ -17,7 +17,8 @@ from commonwatt.meter.acceptance import Accepted
 from commonwatt.meter.record import SignedRecord
 from commonwatt.meter.registration import NO_SOURCE, SOLAR_ROOFTOP, Registration, Role
 from commonwatt.node.folder import Publisher
-from commonwatt.node.pipeline import LaneFunds, Node, Payment, Terms
+from commonwatt.node.lanes import LaneFunds, Payment
+from commonwatt.node.pipeline import Node, Terms
 from commonwatt.node.plan import EURO, TARIFF
 from commonwatt.node.store import Store, file_url
 from commonwatt.quantity import SECONDS_PER_DAY, Currency

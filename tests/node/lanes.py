@@ -5,7 +5,8 @@ from pathlib import Path
 
 from commonwatt.audit.facts import AnchoredClose, ChainFacts
 from commonwatt.node.folder import Publisher
-from commonwatt.node.pipeline import LaneFunds, Node, Payment
+from commonwatt.node.lanes import LaneFunds, Payment
+from commonwatt.node.pipeline import Node
 from commonwatt.node.store import ONLY_COMMUNITY, Database, Store, file_url
 from commonwatt.node.store.scope import Scope
 from commonwatt.statement.close import LANE_BIAS, LANE_BITS, LANES_PER_WORD

@@ -7,7 +7,8 @@ import pytest
 
 from commonwatt.chain.errors import ChainUnreachable
 from commonwatt.node.folder import FolderFiles
-from commonwatt.node.pipeline import LaneFunds, Node, Payment, Terms
+from commonwatt.node.lanes import LaneFunds, Payment
+from commonwatt.node.pipeline import Node, Terms
 from commonwatt.quantity import Interval
 from node.lanes import LanesInMemory, NodeFile, energy_of, node_over
 from street import EURO, TARIFF, Street

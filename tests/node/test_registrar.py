@@ -20,7 +20,8 @@ from commonwatt.node import registrar
 from commonwatt.node.book_store import BookStore
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.folder import FolderFiles
-from commonwatt.node.pipeline import Closed, Payment
+from commonwatt.node.lanes import Payment
+from commonwatt.node.pipeline import Closed
 from commonwatt.node.registrar import Registrar, open_book, publish_book, sign_actions
 from commonwatt.node.store import ONLY_COMMUNITY, Store
 from commonwatt.node.store.scope import Scope

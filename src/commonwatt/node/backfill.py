@@ -20,7 +20,8 @@ from typing import NamedTuple, Protocol
 from commonwatt.errors import CommonwattError, InvariantBroken
 from commonwatt.node.book_store import BookStore
 from commonwatt.node.folder import Publisher
-from commonwatt.node.pipeline import LaneFunds, Node, Payment
+from commonwatt.node.lanes import LaneFunds, Payment
+from commonwatt.node.pipeline import Node
 from commonwatt.node.registrar import publish_book
 from commonwatt.node.store import Database, StatementRow
 from commonwatt.statement.community import Community

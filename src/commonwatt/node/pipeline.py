@@ -1,6 +1,6 @@
 """One community's intervals, from records to payment.
 
-`Node.receive` judges records and keeps what it acknowledges. `Node.conclude` states the open
+`Node.receive` has records judged and kept (`records.py`). `Node.conclude` states the open
 interval and keeps the statement; `Node.settle` closes what is stated on the chain, in order, and
 publishes it. While the chain is away intervals are concluded all the same, from the lanes as the
 last statement leaves them, and wait. After a crash `Node.catch_up` finds out from the database and
@@ -10,32 +10,22 @@ right order.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Protocol, TypeVar
 
 from commonwatt.chain.errors import ChainUnreachable
 from commonwatt.errors import require
 from commonwatt.market.book import Limits, Tariff
-from commonwatt.meter.acceptance import (
-    Accepted,
-    Duplicate,
-    Late,
-    Reason,
-    Refused,
-    Standing,
-    Verdict,
-    judge,
-    judge_batch,
-    standing_after,
-)
-from commonwatt.meter.record import Record, SignedRecord
+from commonwatt.meter.acceptance import Verdict
+from commonwatt.meter.record import SignedRecord
 from commonwatt.node.errors import LanesRestless
 from commonwatt.node.folder import Publisher
 from commonwatt.node.keeping import keep_inputs, keep_state, kept_inputs, kept_state
+from commonwatt.node.lanes import LaneFunds, Payment, Treasury
+from commonwatt.node.records import Records
 from commonwatt.node.store import Database, StatementRow
-from commonwatt.quantity import TIME_MAX, Interval
+from commonwatt.quantity import Interval
 from commonwatt.statement.close import (
     Inputs,
     State,
@@ -57,43 +47,8 @@ from commonwatt.statement.publication import (
     register_bytes,
 )
 
-_V = TypeVar("_V", Accepted, Late)
-
 STATEMENTS_MAX = 10
 """How often an interval is stated again because somebody paid in or out meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class LaneFunds:
-    """The lanes as the chain has them."""
-
-    flows: int
-    balances: tuple[int, ...]
-    supplier: int
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """A close that the chain has accepted."""
-
-    transaction: bytes
-    gas: int
-
-
-class Treasury(Protocol):
-    """What a node needs of a chain."""
-
-    def funds(self, known: LaneFunds | None) -> LaneFunds:
-        """The lanes now; `known` if nobody paid in or out since they were so."""
-
-    def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment | None:
-        """Close an interval: anchor its header and move its lanes, both or neither.
-
-        None if somebody paid in or out since the statement was made and it cannot be paid any more.
-        """
-
-    def paid(self, start: int, anchor: bytes) -> Payment | None:
-        """The close of an interval, if the chain has it; raises if it has another anchor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +120,10 @@ class Node:
         self.community = community
         self._secret = secret
         self._database, self._treasury, self._publisher = database, treasury, publisher
-        self._now, self._closed = now, closed
+        self._closed = closed
         self._constitution = sha256(constitution_bytes(community)).digest()
         self._state = first_state(community)
-        self._accepted: dict[int, dict[bytes, Accepted]] = {}
-        """Records of the open interval and later ones, by end and meter."""
-        self._late: list[Late] = []
-        """Records of closed intervals that came while the open one was."""
-        self._released: set[bytes] = set()
-        """Records that the operator let count."""
-        self._standings: dict[bytes, Standing] = dict(self._state.standings)
+        self._records = Records(community, database, now)
         self._stated: deque[_Stated] = deque()
         self._paid_state = self._state
         """As the last statement on the chain left it."""
@@ -184,79 +133,29 @@ class Node:
         """Whether an interval is paid that not all have heard of who should."""
         self._is_unsure = True
         """Whether the first of what is stated may be on the chain without our knowing."""
-        self.interval = Interval(community.first_start, community.interval_s)
+
+    @property
+    def interval(self) -> Interval:
         """The open interval."""
+        return self._records.interval
+
+    @property
+    def silent(self) -> list[bytes]:
+        """Meters that have not spoken for the open interval."""
+        return self._records.silent
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every meter has spoken for the open interval."""
+        return self._records.is_complete
 
     def receive(self, batch: Sequence[SignedRecord]) -> list[Verdict]:
-        """Judge records; what is accepted is on the disk on return.
-
-        Most are of the open interval. Those of closed ones count as late, and what they move is
-        settled with the open interval. Verdicts come in (meter, sequence) order. A record that was
-        accepted before is answered as a duplicate, however long ago, and changes nothing.
-        """
-        gate = self._state.gate(self.community.chain.ledger, self.interval, self._now())
-        verdicts = [
-            self._recognise(verdict)
-            for verdict in judge_batch(batch, self.community.by_meter, self._standings, gate)
-        ]
-        accepted = [verdict for verdict in verdicts if isinstance(verdict, Accepted)]
-        late = [verdict for verdict in verdicts if isinstance(verdict, Late)]
-        refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
-        if late:
-            self._database.acknowledge_late(self.interval.start, late)
-        if accepted or refused or not late:
-            self._database.acknowledge(self.interval.start, accepted, refused)
-        self._take(verdicts)
-        return verdicts
+        """Judge records; what is accepted is on the disk on return. See `Records.receive`."""
+        return self._records.receive(batch)
 
     def release(self, number: int, signed: SignedRecord) -> Verdict:
-        """Let a refused record count after all, if nothing but its rated power is against it.
-
-        Args:
-            number: of the refusal.
-            signed: its record.
-
-        Returns:
-            The verdict; durable if it counts. Refused again, it stays where it was.
-        """
-        gate = self._state.gate(self.community.chain.ledger, self.interval, self._now())
-        meter = signed.record[12:32]
-        known = self.community.by_meter.get(meter), self._standings.get(meter)
-        verdict = self._recognise(judge(signed, *known, gate, released=True))
-        start = self.interval.start
-        if isinstance(verdict, Late):
-            self._database.acknowledge_late(start, [verdict], readmitted=[number])
-        elif isinstance(verdict, Accepted):
-            self._database.acknowledge(start, [verdict], [], readmitted=[number])
-        else:
-            return verdict
-        self._released.add(signed.record)
-        self._take([verdict])
-        return verdict
-
-    def _recognise(self, verdict: Verdict) -> Verdict:
-        """Tell the replay of an older record apart from a second record under its number."""
-        if not isinstance(verdict, Refused) or verdict.reason is not Reason.SEQUENCE_USED:
-            return verdict
-        record = Record.decode(verdict.signed.record)
-        known = record.time_end < TIME_MAX and self._database.is_acknowledged(
-            record.time_end, record.meter, verdict.signed.record
-        )
-        if known:
-            return Duplicate(verdict.signed)
-        return verdict
-
-    def _take(self, verdicts: Iterable[Verdict]) -> None:
-        """Keep verdicts by the interval they end with: some come while an earlier one is open."""
-        for verdict in verdicts:
-            if not isinstance(verdict, Accepted | Late):
-                continue
-            meter = verdict.record.meter
-            if isinstance(verdict, Late):
-                self._late.append(verdict)
-            else:
-                self._accepted.setdefault(verdict.record.time_end, {})[meter] = verdict
-            self._standings[meter] = standing_after(self._standings[meter], verdict)
+        """Let a refused record count after all. See `Records.release`."""
+        return self._records.release(number, signed)
 
     @property
     def is_in_doubt(self) -> bool:
@@ -265,17 +164,6 @@ class Node:
         Nobody knows if the last write was kept, or an interval was paid and could not be told.
         """
         return self._database.in_doubt or self._is_untold
-
-    @property
-    def silent(self) -> list[bytes]:
-        """Meters that have not spoken for the open interval."""
-        heard = self._accepted.get(self.interval.end, {})
-        return [meter for meter in self.community.by_meter if meter not in heard]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every meter has spoken for the open interval."""
-        return len(self._accepted.get(self.interval.end, ())) == len(self.community.by_meter)
 
     def close(self, terms: Terms) -> Closed:
         """Conclude the open interval, pay it, publish it, and open the next."""
@@ -290,13 +178,13 @@ class Node:
         """
         began = time.perf_counter()
         funds = self._lanes()
-        accepted, late = self._counted()
+        accepted, late = self._records.counted()
         inputs = Inputs(
             interval=self.interval,
             tariff=terms.tariff,
             accepted=accepted,
             late=late,
-            refused=self._refused(accepted, late),
+            refused=self._records.refused(accepted, late),
             limits=terms.limits,
             shares=terms.shares,
             flows=funds.flows,
@@ -312,57 +200,6 @@ class Node:
         stated, after = self._state_it(inputs, self._state, began, checkpoint)
         self._stated.append(stated)
         self._advance(after)
-
-    def _counted(self) -> tuple[tuple[Accepted, ...], tuple[Late, ...]]:
-        """The open interval's records and the late ones, judged as if they had come in order.
-
-        A late record that came after its meter's next one changes what that one counts.
-        """
-        accepted = self._accepted.get(self.interval.end, {})
-        if not self._late:
-            return tuple(accepted.values()), ()
-        meters = {verdict.record.meter for verdict in self._late}
-        mine = [verdict.signed for verdict in self._late]
-        mine += [verdict.signed for meter, verdict in accepted.items() if meter in meters]
-        again = self._judged(mine, self._state.standings, self.interval)
-        others = [verdict for meter, verdict in accepted.items() if meter not in meters]
-        return (*others, *_of(again, Accepted)), _of(again, Late)
-
-    def _judged(
-        self,
-        records: Sequence[SignedRecord],
-        standings: Mapping[bytes, Standing],
-        interval: Interval,
-    ) -> list[Verdict]:
-        """Acknowledged records, judged again; each must still be acceptable."""
-        gate = self._state.gate(self.community.chain.ledger, interval, TIME_MAX)
-        known = self.community.by_meter, standings
-        verdicts = judge_batch(records, *known, gate, self._released)
-        kept = all(isinstance(verdict, Accepted | Late) for verdict in verdicts)
-        require("acknowledged records stay acceptable", kept, interval=interval.start_text)
-        return verdicts
-
-    def _refused(self, accepted: Sequence[Accepted], late: Sequence[Late]) -> tuple[Refused, ...]:
-        """What was refused while the interval was open.
-
-        Between two late records of a meter others are refused for reasons that only hold there;
-        what is published are reasons that hold after both.
-        """
-        refusals = self._database.refusals(self.interval.start)
-        after = {one.record.meter: self._state.standings[one.record.meter] for one in late}
-        counted: list[Accepted | Late] = [*late, *accepted]
-        for verdict in sorted(counted, key=lambda one: one.record.sequence):
-            if (meter := verdict.record.meter) in after:
-                after[meter] = standing_after(after[meter], verdict)
-        gate = self._state.gate(self.community.chain.ledger, self.interval, TIME_MAX)
-        found = []
-        for refused in refusals:
-            meter = refused.signed.record[12:32]
-            again: Verdict = refused
-            if meter in after and refused.reason is not Reason.IN_THE_FUTURE:
-                again = judge(refused.signed, self.community.by_meter[meter], after[meter], gate)
-            found.append(again if isinstance(again, Refused) else refused)
-        return tuple(found)
 
     def _lanes(self) -> LaneFunds:
         """The lanes as the next statement finds them."""
@@ -388,19 +225,7 @@ class Node:
 
     def _advance(self, after: State) -> None:
         self._state = after
-        self._accepted.pop(self.interval.end, None)
-        self.interval = self.interval.next
-        late, self._late = self._late, []
-        self._standings = dict(after.standings)
-        early, self._accepted = self._accepted, {}
-        meters = {verdict.record.meter for verdict in late}
-        for end, verdicts in sorted(early.items()):
-            mine = [v.signed for meter, v in verdicts.items() if meter in meters]
-            others = [verdict for meter, verdict in verdicts.items() if meter not in meters]
-            self._take((*others, *self._judged(mine, self._standings, self._ending(end))))
-
-    def _ending(self, end: int) -> Interval:
-        return Interval(end - self.interval.duration, self.interval.duration)
+        self._records.advance(after)
 
     @property
     def waiting(self) -> int:
@@ -517,24 +342,22 @@ class Node:
             InvariantBroken: if the database leads to other anchors than it holds.
         """
         checkpoint = self._database.checkpoint()
-        self._released = self._database.released()
+        self._records.recall_released()
         if checkpoint is not None:
             start, state = checkpoint
             self._state = self._paid_state = kept_state(state)
-            self._standings = dict(self._state.standings)
-            self.interval = Interval(start, self.community.interval_s)
+            self._records.start_from(start, self._state)
             for row in self._database.statements(start):
                 self._close_again(row)
-        self._take(self._judged_again(self.interval))
-        for time_end in self._database.time_ends(self.interval.next.end):
-            self._take(self._judged_again(self._ending(time_end)))
+        self._records.recall_open()
+        self._records.recall_early()
         return (self.interval.start - self.community.first_start) // self.interval.duration
 
     def _close_again(self, row: StatementRow) -> None:
         interval, began = self.interval, time.perf_counter()
-        self._take(self._judged_again(interval))
-        accepted, late = self._counted()
-        refused = self._refused(accepted, late)
+        self._records.recall_open()
+        accepted, late = self._records.counted()
+        refused = self._records.refused(accepted, late)
         inputs = kept_inputs(row.inputs, interval, accepted, late, refused)
         statement, after = close(self.community, self._constitution, self._state, inputs)
         same = statement.header.anchor == row.anchor and row.start == interval.start
@@ -548,15 +371,3 @@ class Node:
             self._funds = stated.funds_after
             self._tell(Closed(inputs, statement, payment, row.seconds or 0.0))
         self._advance(after)
-
-    def _judged_again(self, interval: Interval) -> list[Verdict]:
-        """The acknowledged records that belong to an interval, late ones among them."""
-        records = [
-            *self._database.late_records(interval.start),
-            *self._database.records(interval.end),
-        ]
-        return self._judged(records, self._standings, interval)
-
-
-def _of(verdicts: Iterable[Verdict], kind: type[_V]) -> tuple[_V, ...]:
-    return tuple(verdict for verdict in verdicts if isinstance(verdict, kind))

@@ -7,7 +7,7 @@ from commonwatt.chain.connection import Account
 from commonwatt.chain.errors import Reverted
 from commonwatt.chain.ledger import Ledger
 from commonwatt.errors import require
-from commonwatt.node.pipeline import LaneFunds, Payment
+from commonwatt.node.lanes import LaneFunds, Payment
 from commonwatt.statement.header import Header
 
 CONFIRM_S = 600.0

@@ -8,7 +8,8 @@ from typing import Any
 from certificates import ISSUER
 from commonwatt.chain.errors import ChainUnreachable
 from commonwatt.node.folder import Publisher
-from commonwatt.node.pipeline import LaneFunds, Node, Terms
+from commonwatt.node.lanes import LaneFunds
+from commonwatt.node.pipeline import Node, Terms
 from commonwatt.node.registrar import Registrar, open_book
 from commonwatt.node.service.clock import Clock
 from commonwatt.node.service.events import Events
