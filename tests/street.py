@@ -1,9 +1,10 @@
 """A small street in memory: members, meters and a chain that is only facts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
+from random import Random
 
 from commonwatt.audit.facts import (
     SUPPLIER_LANE,
@@ -14,9 +15,16 @@ from commonwatt.audit.facts import (
 )
 from commonwatt.market.book import Limits, Tariff
 from commonwatt.market.settings import MarketSettings
-from commonwatt.meter.acceptance import Accepted, Late, Refused, judge_batch
+from commonwatt.meter.acceptance import Accepted, Late, Refused
+from commonwatt.meter.correction import (
+    Around,
+    around_of,
+    is_correction,
+    judge_correction,
+    judge_counted,
+)
 from commonwatt.meter.keys import MeterKey
-from commonwatt.meter.record import NO_PREVIOUS, Record, SignedRecord
+from commonwatt.meter.record import NO_PREVIOUS, Kind, Record, SignedRecord
 from commonwatt.meter.registration import NO_SOURCE, SOLAR_ROOFTOP, Registration, Role
 from commonwatt.quantity import Currency, Interval
 from commonwatt.statement.close import Inputs, State, Statement, close, first_state
@@ -81,6 +89,35 @@ class SimulatedMeter:
         self.export_mwh += export_mwh
         return self._sign(time_end, **changes)
 
+    def correct(
+        self, wrong: SignedRecord, import_mwh: int = 0, export_mwh: int = 0, **changes: object
+    ) -> SignedRecord:
+        """Say that at the end of an earlier record the registers were so much higher."""
+        record = Record.decode(wrong.record)
+        said = record._replace(
+            kind=Kind.CORRECTION,
+            import_mwh=record.import_mwh + import_mwh,
+            export_mwh=record.export_mwh + export_mwh,
+            previous=wrong.digest,
+        )
+        return self.key.sign(said._replace(**changes).encode())  # type: ignore[arg-type]
+
+
+@dataclass
+class Counted:
+    """What was counted with which interval; see `meter.correction.History`."""
+
+    start: int
+    """Of the open interval."""
+    rows: list[tuple[int, SignedRecord]] = field(default_factory=list)
+
+    def around(self, meter: bytes, time_end: int, *, settled: bool) -> Around:
+        versions: dict[int, list[SignedRecord]] = {}
+        for start, signed in sorted(self.rows, key=lambda row: (is_correction(row[1]), row[0])):
+            if signed.meter == meter and (start < self.start or not settled):
+                versions.setdefault(Record.decode(signed.record).time_end, []).append(signed)
+        return around_of(versions.values(), time_end)
+
 
 @dataclass
 class Street:
@@ -102,6 +139,8 @@ class Street:
     state: State = field(init=False)
     closes: list[AnchoredClose] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    counted: list[tuple[int, SignedRecord]] = field(default_factory=list)
+    """Records, and the start of the interval that each was settled with."""
     last_inputs: Inputs = field(init=False)
     last_statement: Statement = field(init=False)
 
@@ -198,7 +237,20 @@ class Street:
     ) -> Inputs:
         """The open interval's inputs from a batch of records."""
         gate = self.state.gate(CHAIN.ledger, self.interval, self.interval.end)
-        verdicts = judge_batch(records, self.community.by_meter, self.state.standings, gate)
+        start = self.interval.start
+        counts, known = list(self.counted), self.community.by_meter
+        wrong: list[Refused] = []
+        batch = [signed for signed in records if not is_correction(signed)]
+        for signed in filter(is_correction, records):
+            registration = known.get(signed.meter)
+            verdict = judge_correction(signed, registration, gate, Counted(start, counts))
+            if isinstance(verdict, Late):
+                counts.append((start, signed))
+                batch.append(signed)
+            elif isinstance(verdict, Refused):
+                wrong.append(verdict)
+        history = Counted(start, counts)
+        verdicts = [*judge_counted(batch, known, self.state.standings, gate, history), *wrong]
         return Inputs(
             interval=self.interval,
             tariff=TARIFF,
@@ -227,6 +279,9 @@ class Street:
         self.last_inputs = inputs
         statement, self.state = close(self.community, self.constitution, self.state, inputs)
         self.last_statement = statement
+        self.counted += [
+            (inputs.interval.start, verdict.signed) for verdict in (*inputs.late, *inputs.accepted)
+        ]
         self.balances = [p.balance_after for p in statement.settled.positions]
         self.supplier_balance += statement.settled.supplier_in - statement.settled.supplier_out
         self.grid_balance += statement.settled.grid_in
@@ -281,6 +336,17 @@ class MemoryFiles:
     def lines(self, path: str) -> Iterator[bytes]:
         # Like an open file: a line ends with a line feed, and with nothing else.
         return iter(BytesIO(self._files[path]))
+
+
+def corrections(
+    chance: Random, street: Street, counted: Iterable[SignedRecord]
+) -> Iterator[SignedRecord]:
+    """Some records are said to have been otherwise; not all of it can be."""
+    meters = {meter.key.meter: meter for meter in (*street.grid, *street.solar)}
+    for signed in counted:
+        if chance.random() > 0.85:
+            change = [chance.randrange(-500_000, 500_000) for _ in range(2)]
+            yield meters[signed.meter].correct(signed, *change)
 
 
 def registration(

@@ -84,6 +84,11 @@ class Interval:
         return self.start + self.duration
 
     @property
+    def before(self) -> "Interval":
+        """The one that ends where this one starts."""
+        return Interval(self.start - self.duration, self.duration)
+
+    @property
     def next(self) -> "Interval":
         """The interval that starts where this one ends."""
         return Interval(self.end, self.duration)

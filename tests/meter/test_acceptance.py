@@ -81,7 +81,6 @@ FORGERIES: dict[str, tuple[Callable[[Home], dict], Reason]] = {
     "in another version": (lambda _: {"version": 2}, Reason.VERSION_UNKNOWN),
     "for another ledger": (lambda _: {"ledger": b"elsewher"}, Reason.LEDGER_WRONG),
     "as a correction": (lambda _: {"kind": Kind.CORRECTION}, Reason.KIND_UNSUPPORTED),
-    "as an exchange": (lambda _: {"kind": Kind.METER_EXCHANGE}, Reason.KIND_UNSUPPORTED),
     "of a kind nobody knows": (lambda _: {"kind": 200}, Reason.KIND_UNSUPPORTED),
     "under number zero": (lambda _: {"sequence": 0}, Reason.SEQUENCE_USED),
     "after another record": (lambda _: {"previous": b"p" * 32}, Reason.PREVIOUS_WRONG),

@@ -29,6 +29,7 @@ from commonwatt.statement.leaves import (
 )
 
 u64 = st.integers(0, 2**64 - 1)
+i64 = st.integers(-(2**63), 2**63 - 1)
 signed = st.integers(-(2**64) + 1, 2**64 - 1)
 NUMBERS = [field.name for field in fields(Position) if field.name not in ("silent", "gap")]
 positions = st.builds(
@@ -82,8 +83,8 @@ adjusted = st.builds(
     meter=st.binary(min_size=20, max_size=20),
     member=st.integers(0, 2**32 - 1),
     record=salts,
-    import_wh=u64,
-    export_wh=u64,
+    import_wh=i64,
+    export_wh=i64,
     prices=st.builds(SupplierPrices, u64, u64, u64),
     before=st.builds(SupplierPrices, u64, u64, u64),
     issued_wh=u64,

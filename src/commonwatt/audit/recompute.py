@@ -1,8 +1,8 @@
 """The audit itself: one day after another, every interval closed again and compared."""
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby
 
@@ -16,6 +16,7 @@ from commonwatt.audit.chain import (
 )
 from commonwatt.audit.difference import Difference, header_difference
 from commonwatt.audit.facts import ChainFacts
+from commonwatt.audit.past import Past
 from commonwatt.audit.published import (
     Files,
     Published,
@@ -32,14 +33,15 @@ from commonwatt.meter.acceptance import (
     Reason,
     Refused,
     Standing,
-    judge,
-    judge_batch,
+    in_order,
     standing_after,
 )
+from commonwatt.meter.correction import judge_counted
 from commonwatt.meter.record import SignedRecord
-from commonwatt.meter.registration import Registration, Role
+from commonwatt.meter.refusal import Moment, reasons_at
+from commonwatt.meter.registration import Role
 from commonwatt.quantity import Interval
-from commonwatt.statement.close import Inputs, State, Statement, close, first_state
+from commonwatt.statement.close import Inputs, Statement, close, first_state
 from commonwatt.statement.community import Community
 from commonwatt.statement.header import Header, HeaderUnreadable
 from commonwatt.statement.publication import (
@@ -51,6 +53,7 @@ from commonwatt.statement.publication import (
     book_days_of,
     book_path,
     constitution_bytes,
+    inputs_path,
     lines_of,
     paths_of,
 )
@@ -134,7 +137,7 @@ class _Recomputation:
     def conclude(self, day: str) -> None:
         """Close one day's intervals again and compare every line published about them."""
         comparison = _Comparison(self._files)
-        path = f"audit/{day}.inputs.jsonl"
+        path = inputs_path(day)
         lines = self._files.lines(path)
         for place, published in intervals_of(lines, path, lambda: self.lanes.upcoming(path)):
             self._conclude(published, comparison, place)
@@ -148,7 +151,7 @@ class _Recomputation:
         if published.first.start != expected:
             what = f"starts at {published.first.start}, the next interval is that at {expected}"
             raise Difference(f"{place}, inputs", what)
-        inputs = _inputs_of(published, community, self.state, self.lanes, place)
+        inputs = self._inputs_of(published, place)
         try:
             statement, after = close(community, self._constitution, self.state, inputs)
         except _UNUSABLE as error:
@@ -165,6 +168,106 @@ class _Recomputation:
         self.lanes.settle(statement)
         _count(self._found, inputs, statement, community)
         self._witness(inputs, statement)
+
+    def _inputs_of(self, published: Published, place: str) -> Inputs:
+        """The inputs of a close, each record judged again."""
+        first = published.first
+        try:
+            interval = Interval(first.start, self._community.interval_s)
+            tariff = Tariff(*first.tariff)
+            salt_key = bytes.fromhex(first.salt_key)
+            refused = tuple(
+                Refused(
+                    SignedRecord(bytes.fromhex(line.refused), bytes.fromhex(line.signature)),
+                    Reason[line.reason],
+                )
+                for line in published.refused
+            )
+        except _UNUSABLE as error:
+            what = f"not what a close could start from: {error}"
+            raise Difference(f"{place}, inputs", what) from None
+        accepted, late = self._counted(published, interval, place)
+        self._require_refusable(refused, [*late, *accepted], interval, place)
+        balances, supplier = self.lanes.before_close(first.flows, place)
+        return Inputs(
+            interval=interval,
+            tariff=tariff,
+            accepted=accepted,
+            late=late,
+            refused=refused,
+            limits=tuple(Limits(*pair) for pair in first.limits),
+            shares=first.shares,
+            flows=first.flows,
+            balances=balances,
+            supplier=supplier,
+            salt_key=salt_key,
+        )
+
+    def _gate(self, interval: Interval, now: int) -> Gate:
+        return self.state.gate(self._community.chain.ledger, interval, now)
+
+    def _counted(
+        self, published: Published, interval: Interval, place: str
+    ) -> tuple[tuple[Accepted, ...], tuple[Late, ...]]:
+        """The interval's records and those of intervals before, each judged again in its order."""
+        accepted: list[Accepted] = []
+        late: list[Late] = []
+        places = {one.record: f"{place}, late record {n}" for n, one in enumerate(published.late)}
+        leaves = enumerate(published.records)
+        in_time = {one.record: f"{place}, records, leaf {n}" for n, one in leaves}
+        for verdict in judge_counted(
+            (*published.late, *published.records),
+            self._community.by_meter,
+            self.state.standings,
+            self._gate(interval, interval.end),
+            Past(self._files, interval, until=interval),
+            released=published.released,
+        ):
+            record = verdict.signed.record
+            where = in_time.get(record) or places[record]
+            if isinstance(verdict, Refused):
+                raise Difference(where, f"refused: {verdict.reason.name}, {verdict.reason.value}")
+            if isinstance(verdict, Late) and record not in in_time:
+                late.append(verdict)
+            elif (
+                isinstance(verdict, Accepted)
+                and record in in_time
+                and verdict.record.time_end == interval.end
+            ):
+                accepted.append(verdict)
+            else:
+                raise Difference(where, "counted twice, or of another interval")
+        return tuple(accepted), tuple(late)
+
+    def _require_refusable(
+        self,
+        refused: Sequence[Refused],
+        counted: Sequence[Accepted | Late],
+        interval: Interval,
+        place: str,
+    ) -> None:
+        """No record must have been refused for a rule that it does not break.
+
+        It came before or after what its meter's records of the interval changed, so before or after
+        all of that the reason given must hold. Only whether it lay in the future when it came is
+        believed.
+        """
+        after: dict[bytes, Standing] = {}
+        for verdict in in_order(counted):
+            meter = verdict.record.meter
+            after[meter] = standing_after(after.get(meter) or self.state.standings[meter], verdict)
+        pasts = [Past(self._files, interval, until) for until in (interval.before, interval)]
+        for index, entry in enumerate(refused):
+            signed = entry.signed
+            registration = self._community.by_meter.get(signed.meter)
+            believed = entry.reason is Reason.IN_THE_FUTURE
+            gate = self._gate(interval, 0 if believed else _END_OF_TIME)
+            before = self.state.standings.get(signed.meter)
+            known = zip((before, after.get(signed.meter, before)), pasts, strict=True)
+            reasons = reasons_at(signed, registration, gate, map(Moment._make, known))
+            if entry.reason not in reasons:
+                what = f"refused as {entry.reason.name}, which it is not"
+                raise Difference(f"{place}, refused record {index}", what)
 
 
 def _count(found: Audit, inputs: Inputs, statement: Statement, community: Community) -> None:
@@ -187,104 +290,6 @@ def _count(found: Audit, inputs: Inputs, statement: Statement, community: Commun
     for member, import_wh, export_wh in counted:
         taken, given = found.energy.get(member, (0, 0))
         found.energy[member] = taken + import_wh, given + export_wh
-
-
-def _inputs_of(
-    published: Published, community: Community, state: State, lanes: Lanes, place: str
-) -> Inputs:
-    """The inputs of a close, each record judged again."""
-    first = published.first
-    try:
-        interval = Interval(first.start, community.interval_s)
-        tariff = Tariff(*first.tariff)
-        salt_key = bytes.fromhex(first.salt_key)
-        refused = tuple(
-            Refused(
-                SignedRecord(bytes.fromhex(line.refused), bytes.fromhex(line.signature)),
-                Reason[line.reason],
-            )
-            for line in published.refused
-        )
-    except _UNUSABLE as error:
-        what = f"not what a close could start from: {error}"
-        raise Difference(f"{place}, inputs", what) from None
-    gate = state.gate(community.chain.ledger, interval, interval.end)
-    accepted, late = _counted(published, community, state, gate, place)
-    after: dict[bytes, Standing] = {}
-    counted: list[Accepted | Late] = [*late, *accepted]
-    for verdict in sorted(counted, key=lambda one: one.record.sequence):
-        meter = verdict.record.meter
-        after[meter] = standing_after(after.get(meter) or state.standings[meter], verdict)
-    for index, entry in enumerate(refused):
-        meter = entry.signed.record[12:32]
-        standings = [state.standings.get(meter)]
-        if meter in after:
-            standings.append(after[meter])
-        registration = community.by_meter.get(meter)
-        _require_refusable(entry, registration, standings, gate, f"{place}, refused record {index}")
-    balances, supplier = lanes.before_close(first.flows, place)
-    return Inputs(
-        interval=interval,
-        tariff=tariff,
-        accepted=accepted,
-        late=late,
-        refused=refused,
-        limits=tuple(Limits(*pair) for pair in first.limits),
-        shares=first.shares,
-        flows=first.flows,
-        balances=balances,
-        supplier=supplier,
-        salt_key=salt_key,
-    )
-
-
-def _counted(
-    published: Published, community: Community, state: State, gate: Gate, place: str
-) -> tuple[tuple[Accepted, ...], tuple[Late, ...]]:
-    """The interval's records and those of intervals before, each judged again in its order."""
-    accepted: list[Accepted] = []
-    late: list[Late] = []
-    places = {one.record: f"{place}, late record {n}" for n, one in enumerate(published.late)}
-    in_time = {one.record: f"{place}, records, leaf {n}" for n, one in enumerate(published.records)}
-    batch = (*published.late, *published.records)
-    known = community.by_meter, state.standings
-    for verdict in judge_batch(batch, *known, gate, published.released):
-        record = verdict.signed.record
-        where = in_time.get(record) or places[record]
-        if isinstance(verdict, Refused):
-            raise Difference(where, f"refused: {verdict.reason.name}, {verdict.reason.value}")
-        if isinstance(verdict, Late) and record not in in_time:
-            late.append(verdict)
-        elif (
-            isinstance(verdict, Accepted)
-            and record in in_time
-            and verdict.record.time_end == gate.interval.end
-        ):
-            accepted.append(verdict)
-        else:
-            raise Difference(where, "counted twice, or of another interval")
-    return tuple(accepted), tuple(late)
-
-
-def _require_refusable(
-    refused: Refused,
-    registration: Registration | None,
-    standings: Iterable[Standing | None],
-    gate: Gate,
-    place: str,
-) -> None:
-    """A record must not have been refused for a rule that it does not break.
-
-    It came before or after the one record of its meter that counted, so one of the two `standings`
-    must lead to the reason given. Only whether it lay in the future when it came is believed.
-    """
-    believed = refused.reason is Reason.IN_THE_FUTURE
-    gate = replace(gate, now=0 if believed else _END_OF_TIME)
-    for last in standings:
-        verdict = judge(refused.signed, registration, last, gate)
-        if isinstance(verdict, Refused) and verdict.reason is refused.reason:
-            return
-    raise Difference(place, f"refused as {refused.reason.name}, which it is not")
 
 
 def _require_no_stranger(files: Files, community: Community, days: list[str]) -> None:

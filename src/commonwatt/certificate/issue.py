@@ -6,6 +6,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from commonwatt.certificate.home import Battery, Home, Lot, Lots, Storage, Store, is_sound
+from commonwatt.certificate.owed import Owed, withhold
 from commonwatt.errors import require
 from commonwatt.meter.acceptance import Accepted, Late, within_capacity
 from commonwatt.meter.record import METER_BYTES
@@ -73,9 +74,12 @@ class Certified:
     """By meter id: what each battery that spoke did."""
     lots: Lots = field(default_factory=dict)
     """What the batteries may give with certificates from now on."""
+    owed: Owed = field(default_factory=dict)
+    """What members owe in certificates from now on."""
 
 
 _NO_STORAGE = Storage()
+_NOTHING_OWED: Owed = {}
 
 
 def certify(
@@ -83,6 +87,7 @@ def certify(
     registrations: Mapping[bytes, Registration],
     positions: Sequence[Position],
     storage: Storage = _NO_STORAGE,
+    owed: Owed = _NOTHING_OWED,
 ) -> Certified:
     """Issue certificates for generation that left a home or went into its battery (R1, R8).
 
@@ -97,6 +102,9 @@ def certify(
     (R24); what had gone in so comes out with certificates of its own, less losses, first in, first
     out. Energy without certificates counts as leaving first.
 
+    What a member owes since a correction is paid first with what would stay free of its generators'
+    certificates (R10).
+
     Retired: what the producer sold to neighbours, as far as it was issued for what left; the whole
     is dealt to buyers in proportion to what they bought locally (R16).
 
@@ -105,11 +113,13 @@ def certify(
         registrations: by meter id.
         positions: each member's settled energy.
         storage: what is in the batteries, and the efficiency that was published for them.
+        owed: what members owe, in Wh.
     """
     homes = _homes(accepted, registrations)
     lots: dict[bytes, tuple[Lot, ...]] = dict(storage.lots)
     certificates: list[Certificate] = []
     batteries: list[Battery] = []
+    debts = dict(owed)
     for member, home in homes.items():
         position = positions[member]
         home.is_known = home.is_known and not (position.gap or position.silent)
@@ -119,22 +129,24 @@ def certify(
         left = [roof.given_wh for roof in roofs] + [store.green_wh for store in stores]
         retired = min(sum(left), position.sold_local_wh)
         puts = [roof.put_wh for roof in roofs] + [()] * len(stores)
-        for verdict, units, gone, put in zip(
-            home.verdicts, left, split_exactly(retired, left), puts, strict=True
-        ):
-            issued = units + sum(wh for _, wh in put)
+        sold = split_exactly(retired, left)
+        free = [units - gone for units, gone in zip(left, sold, strict=True)]
+        free[: len(roofs)] = withhold(debts, member, free[: len(roofs)])
+        for verdict, gone, rest, put in zip(home.verdicts, sold, free, puts, strict=True):
+            issued = gone + rest + sum(wh for _, wh in put)
             if issued:
                 meter, proof = verdict.record.meter, verdict.digest
-                certificate = Certificate(meter, member, issued, gone, units - gone, proof, put)
-                certificates.append(certificate)
+                certificates.append(Certificate(meter, member, issued, gone, rest, proof, put))
     certificates.sort(key=lambda certificate: certificate.meter)
     batteries.sort(key=lambda battery: battery.verdict.record.meter)
     green = split_exactly(
         sum(certificate.retired_wh for certificate in certificates),
         [position.bought_local_wh for position in positions],
     )
-    certified = Certified(tuple(certificates), tuple(green), tuple(batteries), lots)
+    certified = Certified(tuple(certificates), tuple(green), tuple(batteries), lots, debts)
     _require_sound(certified, homes, positions, storage)
+    less = all(wh <= owed.get(member, 0) for member, wh in debts.items())
+    require("nobody owes more for being issued", less)
     return certified
 
 

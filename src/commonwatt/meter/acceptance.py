@@ -5,7 +5,7 @@ is a returned value: `Accepted`, `Late`, `Duplicate`, or `Refused` with a `Reaso
 dropped silently. A gap never blocks a meter: a record after lost ones is accepted and marked, so
 that its energy is settled with the supplier and no certificate comes from it. The gap is
 remembered, and the lost records may fill it when they turn up: their energy is then moved to the
-intervals it is of.
+intervals it is of. What an earlier record should have said is judged in `correction.py`.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -26,7 +26,11 @@ from commonwatt.quantity import MWH_PER_WH, SECONDS_PER_HOUR, Interval
 
 CAPACITY_MARGIN = (5, 4)
 """Energy up to 5/4 of rated power x time is believed; the same fraction as in `Certificate.vy`."""
-ACCEPTED_KINDS = frozenset({Kind.REGISTERS, Kind.INTERVAL_ONLY, Kind.SUBSTITUTED})
+ACCEPTED_KINDS = frozenset(
+    {Kind.REGISTERS, Kind.INTERVAL_ONLY, Kind.SUBSTITUTED, Kind.METER_EXCHANGE}
+)
+"""Those that follow the meter's last record. After an exchange whoever signs goes on counting from
+where the old device ended."""
 
 
 class Reason(Enum):
@@ -34,7 +38,7 @@ class Reason(Enum):
 
     UNREADABLE = "not 100 bytes of record and 64 of signature"
     VERSION_UNKNOWN = "written in a version of the record this community does not read"
-    KIND_UNSUPPORTED = "a correction or an exchange is entered by the operator, not by the meter"
+    KIND_UNSUPPORTED = "a kind of record that this community does not take"
     METER_UNKNOWN = "no such meter is registered in this community"
     SIGNATURE_WRONG = "the signature is not the registered key's over these bytes"
     LEDGER_WRONG = "signed for another ledger"
@@ -47,6 +51,10 @@ class Reason(Enum):
     TOO_LATE = "its interval was closed too long ago"
     REGISTER_FELL = "a register is lower than in a record before; was the meter exchanged?"
     OVER_CAPACITY = "more energy than the rated power allows in the time"
+    CORRECTS_NOTHING = "names no settled record, or not the newest version of it"
+    CORRECTS_STORAGE = (
+        "a battery's energy has been dealt out; let its registers go on by an exchange"
+    )
 
 
 class Gap(NamedTuple):
@@ -100,6 +108,9 @@ class Late(NamedTuple):
     """End of the record with which this energy was counted before; None: it never was."""
     released: bool = False
     """By the operator: no rated power has been asked of it."""
+    corrects: Record | None = None
+    """The counted record, as last corrected, whose registers this one replaces: `import_wh` and
+    `export_wh` are what that changes, and may be below zero."""
 
 
 class Duplicate(NamedTuple):
@@ -157,9 +168,9 @@ def judge(
     replay of an accepted record is told apart from a second record under the same number. What the
     operator released may carry more than the rated power allows; every other rule holds.
     """
-    unreadable = _unreadable(signed)
-    if unreadable:
-        return Refused(signed, unreadable)
+    unread = unreadable(signed)
+    if unread:
+        return Refused(signed, unread)
     if registration is None or last is None:
         return Refused(signed, Reason.METER_UNKNOWN)
     if not verify(registration.public_key, signed):
@@ -197,6 +208,8 @@ def standing_after(last: Standing, verdict: Verdict, since: int | None = None) -
     """
     if not isinstance(verdict, Accepted | Late):
         return last
+    if isinstance(verdict, Late) and verdict.corrects is not None:
+        return _corrected(last, verdict.corrects, corrected(verdict.corrects, verdict.record))
     record, digest = verdict.record, verdict.digest
     if not last.gaps and record.sequence == last.record.sequence + 1:
         return Standing(record, digest)  # as nearly always
@@ -214,6 +227,30 @@ def standing_after(last: Standing, verdict: Verdict, since: int | None = None) -
     if after is not None:
         return Standing(last.record, last.digest, kept)
     return Standing(record, digest, kept)
+
+
+def corrected(record: Record, correction: Record) -> Record:
+    """A record as later ones are judged against it once it is corrected: with other registers."""
+    return record._replace(import_mwh=correction.import_mwh, export_mwh=correction.export_mwh)
+
+
+def _corrected(last: Standing, old: Record, new: Record) -> Standing:
+    """The same chain of records; the digests stay those that the next records name."""
+
+    def now(record: Record) -> Record:
+        return new if record.sequence == old.sequence else record
+
+    gaps = tuple(Gap(now(gap.before), gap.digest, now(gap.after)) for gap in last.gaps)
+    return Standing(now(last.record), last.digest, gaps)
+
+
+def in_order(counted: Iterable[Accepted | Late]) -> list[Accepted | Late]:
+    """Verdicts as they change a standing: corrections first, then each meter's as it counted."""
+    return sorted(counted, key=lambda one: (not _is_correction(one), one.record.sequence))
+
+
+def _is_correction(verdict: Accepted | Late) -> bool:
+    return isinstance(verdict, Late) and verdict.corrects is not None
 
 
 def _around(record: Record, last: Standing) -> _Between:
@@ -239,7 +276,8 @@ def _wh_since(before: Record, record: Record) -> tuple[int, int]:
     )
 
 
-def _unreadable(signed: SignedRecord) -> Reason | None:
+def unreadable(signed: SignedRecord) -> Reason | None:
+    """Why bytes are no record, if they are none."""
     if len(signed.record) != RECORD_BYTES:
         return Reason.UNREADABLE
     return None if signed.record[0] == RECORD_VERSION else Reason.VERSION_UNKNOWN
@@ -271,12 +309,12 @@ def _first_reason(
         (record.time_end <= gate.now, Reason.IN_THE_FUTURE),
         (record.time_end >= first_end, Reason.TOO_LATE),
         (
-            _is_no_less(before, record) and (after is None or _is_no_less(record, after)),
+            is_no_less(before, record) and (after is None or is_no_less(record, after)),
             Reason.REGISTER_FELL,
         ),
         (
-            _is_possible(before, record, registration.rated_w)
-            and (after is None or _is_possible(record, after, registration.rated_w)),
+            is_possible(before, record, registration.rated_w)
+            and (after is None or is_possible(record, after, registration.rated_w)),
             Reason.OVER_CAPACITY,
         ),
     )
@@ -288,11 +326,13 @@ def _is_linked(before: Record, digest: bytes, record: Record) -> bool:
     return record.sequence != before.sequence + 1 or record.previous == digest
 
 
-def _is_no_less(before: Record, record: Record) -> bool:
+def is_no_less(before: Record, record: Record) -> bool:
+    """Whether no register falls from one record to the next."""
     return record.import_mwh >= before.import_mwh and record.export_mwh >= before.export_mwh
 
 
-def _is_possible(before: Record, record: Record, rated_w: int) -> bool:
+def is_possible(before: Record, record: Record, rated_w: int) -> bool:
+    """Whether the device could have moved the energy between two records (R7)."""
     energy = max(record.import_mwh - before.import_mwh, record.export_mwh - before.export_mwh)
     return within_capacity(energy, rated_w, record.time_end - before.time_end)
 
@@ -317,11 +357,11 @@ def judge_batch(
     caller's `standings` are left as they were. Verdicts come in (meter, sequence) order.
     `released` has the records that the operator released.
     """
-    ordered = sorted(batch, key=_order)
+    ordered = sorted(batch, key=order_of)
     current: dict[bytes, Standing] = {}
     verdicts: list[Verdict] = []
     for signed in ordered:
-        meter = signed.record[12:32]
+        meter = signed.meter
         last = current.get(meter) or standings.get(meter)
         is_released = signed.record in released
         verdict = judge(signed, registrations.get(meter), last, gate, released=is_released)
@@ -331,7 +371,8 @@ def judge_batch(
     return verdicts
 
 
-def _order(signed: SignedRecord) -> tuple[bytes, bytes, bytes, bytes]:
-    # Offsets 12 and 32 of the layout: meter, then sequence as big-endian bytes.
+def order_of(signed: SignedRecord) -> tuple[bytes, bytes, bytes, bytes]:
+    """Sorts by meter and sequence, whatever the bytes are."""
+    # Offset 32 of the layout: the sequence as big-endian bytes.
     record = signed.record
-    return record[12:32], record[32:40], record, signed.signature
+    return signed.meter, record[32:40], record, signed.signature

@@ -112,6 +112,11 @@ class SignedRecord(NamedTuple):
         """SHA-256 of the record."""
         return sha256(self.record).digest()
 
+    @property
+    def meter(self) -> bytes:
+        """The meter it names; fewer than 20 bytes where the record is cut short."""
+        return self.record[12:32]
+
 
 def ledger_id(chain_id: int, registry: bytes) -> bytes:
     """The 8 bytes that tie a record to one registry on one chain.

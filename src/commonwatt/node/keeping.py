@@ -40,6 +40,8 @@ class _KeptState(msgspec.Struct, array_like=True):
     lots: tuple[tuple[bytes, tuple[tuple[int, int], ...]], ...]
     """By storage meter: start and Wh of each."""
     prices: tuple[tuple[int, int, int], ...]
+    owed: tuple[tuple[int, int], ...] = ()
+    """Member and Wh of certificates; states kept before corrections were taken have none."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -100,6 +102,7 @@ def keep_state(state: State) -> bytes:
             state.previous,
             tuple(sorted((meter, tuple(lots)) for meter, lots in state.lots.items())),
             state.prices,
+            tuple(sorted(state.owed.items())),
         )
     )
 
@@ -122,4 +125,12 @@ def kept_state(kept: bytes) -> State:
     }
     lots = {meter: tuple(Lot(*lot) for lot in of_meter) for meter, of_meter in found.lots}
     prices = tuple(SupplierPrices(*one) for one in found.prices)
-    return State(standings, found.arrears, found.grid_arrears, found.previous, lots, prices)
+    return State(
+        standings,
+        found.arrears,
+        found.grid_arrears,
+        found.previous,
+        lots,
+        prices,
+        dict(found.owed),
+    )

@@ -18,12 +18,17 @@ from commonwatt.meter.acceptance import (
     Refused,
     Standing,
     Verdict,
+    in_order,
     judge,
     judge_batch,
+    order_of,
     standing_after,
 )
+from commonwatt.meter.correction import is_correction, judge_correction, judge_counted
 from commonwatt.meter.record import Record, SignedRecord
+from commonwatt.meter.refusal import Moment, reasons_at
 from commonwatt.node.store import Database
+from commonwatt.node.store.history import KeptHistory
 from commonwatt.quantity import TIME_MAX, Interval
 from commonwatt.statement.close import State, first_state
 from commonwatt.statement.community import Community
@@ -63,21 +68,62 @@ class Records:
         settled with the open interval. Verdicts come in (meter, sequence) order. A record that was
         accepted before is answered as a duplicate, however long ago, and changes nothing.
         """
+        corrections = [signed for signed in batch if is_correction(signed)]
+        if not corrections:
+            return self._receive_in_order(batch)
+        # One by one: each is judged against those before it, which the database knows.
+        verdicts = [self._receive_correction(signed) for signed in corrections]
+        rest = [signed for signed in batch if not is_correction(signed)]
+        if rest:
+            verdicts += self._receive_in_order(rest)
+        return sorted(verdicts, key=lambda verdict: order_of(verdict.signed))
+
+    def _receive_correction(self, signed: SignedRecord) -> Verdict:
+        history = KeptHistory(self._database.scope, self.interval)
+        registration = self._community.by_meter.get(signed.meter)
+        verdict = judge_correction(signed, registration, self._gate(self._now()), history)
+        self._keep([verdict])
+        return verdict
+
+    def _receive_in_order(self, batch: Sequence[SignedRecord]) -> list[Verdict]:
+        known = self._community.by_meter, self._standings
         verdicts = [
             self._recognise(verdict)
-            for verdict in judge_batch(
-                batch, self._community.by_meter, self._standings, self._gate(self._now())
-            )
+            for verdict in judge_batch(batch, *known, self._gate(self._now()))
         ]
+        self._keep(verdicts)
+        return verdicts
+
+    def _keep(self, verdicts: Sequence[Verdict]) -> None:
+        """Put verdicts on the disk, then into memory."""
         accepted = [verdict for verdict in verdicts if isinstance(verdict, Accepted)]
         late = [verdict for verdict in verdicts if isinstance(verdict, Late)]
-        refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
+        ends = {verdict.record.meter: verdict.record.time_end for verdict in accepted}
+        refused: dict[int, list[Refused]] = {}
+        for verdict in verdicts:
+            if isinstance(verdict, Refused):
+                start = self._told_with(verdict, ends.get(verdict.signed.meter, 0))
+                refused.setdefault(start, []).append(verdict)
+        open_start = self.interval.start
         if late:
-            self._database.acknowledge_late(self.interval.start, late)
-        if accepted or refused or not late:
-            self._database.acknowledge(self.interval.start, accepted, refused)
+            self._database.acknowledge_late(open_start, late)
+        now = refused.pop(open_start, [])
+        if accepted or now or not (late or refused):
+            self._database.acknowledge(open_start, accepted, now)
+        for start, later in refused.items():
+            self._database.acknowledge(start, [], later)
         self._take(verdicts)
-        return verdicts
+
+    def _told_with(self, refused: Refused, end: int) -> int:
+        """Start of the interval with which a refusal is published: the open one mostly.
+
+        Where its meter's records of later intervals came early, the last of them at `end` with the
+        same batch, it was judged against these, and only with the last can others see why.
+        """
+        last = self._standings.get(refused.signed.meter)
+        if last is not None:
+            end = max(end, last.record.time_end)
+        return self._ending(max(end, self.interval.end)).start
 
     def release(self, number: int, signed: SignedRecord) -> Verdict:
         """Let a refused record count after all, if nothing but its rated power is against it.
@@ -89,9 +135,7 @@ class Records:
         Returns:
             The verdict; durable if it counts. Refused again, it stays where it was.
         """
-        meter = signed.record[12:32]
-        known = self._community.by_meter.get(meter), self._standings.get(meter)
-        verdict = self._recognise(judge(signed, *known, self._gate(self._now()), released=True))
+        verdict = self._judged_released(signed)
         start = self.interval.start
         if isinstance(verdict, Late):
             self._database.acknowledge_late(start, [verdict], readmitted=[number])
@@ -102,6 +146,15 @@ class Records:
         self._released.add(signed.record)
         self._take([verdict])
         return verdict
+
+    def _judged_released(self, signed: SignedRecord) -> Verdict:
+        gate = self._gate(self._now())
+        registration = self._community.by_meter.get(signed.meter)
+        if is_correction(signed):
+            history = KeptHistory(self._database.scope, self.interval)
+            return judge_correction(signed, registration, gate, history, released=True)
+        last = self._standings.get(signed.meter)
+        return self._recognise(judge(signed, registration, last, gate, released=True))
 
     @property
     def silent(self) -> list[bytes]:
@@ -132,23 +185,28 @@ class Records:
     def refused(self, accepted: Sequence[Accepted], late: Sequence[Late]) -> tuple[Refused, ...]:
         """What was refused while the interval was open, given what it counts.
 
-        Between two late records of a meter others are refused for reasons that only hold there;
-        what is published are reasons that hold after both.
+        Amid late records and corrections of a meter others are refused for reasons that only hold
+        there; what is published are reasons that hold before or after all of them.
         """
-        refusals = self._database.refusals(self.interval.start)
-        after = {one.record.meter: self._state.standings[one.record.meter] for one in late}
+        before = {one.record.meter: self._state.standings[one.record.meter] for one in late}
+        after = dict(before)
         counted: list[Accepted | Late] = [*late, *accepted]
-        for verdict in sorted(counted, key=lambda one: one.record.sequence):
+        for verdict in in_order(counted):
             if (meter := verdict.record.meter) in after:
                 after[meter] = standing_after(after[meter], verdict)
+        now, gate = self.interval, self._gate(TIME_MAX)
+        histories = [KeptHistory(self._database.scope, now, until) for until in (now.before, now)]
         found = []
-        for refused in refusals:
-            meter = refused.signed.record[12:32]
-            again: Verdict = refused
+        for refused in self._database.refusals(self.interval.start):
+            signed, meter = refused.signed, refused.signed.meter
             if meter in after and refused.reason is not Reason.IN_THE_FUTURE:
-                known = self._community.by_meter[meter], after[meter]
-                again = judge(refused.signed, *known, self._gate(TIME_MAX))
-            found.append(again if isinstance(again, Refused) else refused)
+                known = zip((before[meter], after[meter]), histories, strict=True)
+                registration = self._community.by_meter[meter]
+                reasons = reasons_at(signed, registration, gate, map(Moment._make, known))
+                is_told = not reasons or refused.reason in reasons
+                found.append(refused if is_told else Refused(signed, reasons[-1]))
+            else:
+                found.append(refused)
         return tuple(found)
 
     def advance(self, after: State) -> None:
@@ -219,8 +277,9 @@ class Records:
     ) -> list[Verdict]:
         """Acknowledged records, judged again; each must still be acceptable."""
         gate = self._state.gate(self._community.chain.ledger, interval, TIME_MAX)
+        history = KeptHistory(self._database.scope, interval, until=interval)
         known = self._community.by_meter, standings
-        verdicts = judge_batch(records, *known, gate, self._released)
+        verdicts = judge_counted(records, *known, gate, history, released=self._released)
         kept = all(isinstance(verdict, Accepted | Late) for verdict in verdicts)
         require("acknowledged records stay acceptable", kept, interval=interval.start_text)
         return verdicts

@@ -1,7 +1,8 @@
 """Energy that became known after its interval was closed, at the prices of that interval.
 
 A late record splits what was counted in one lump with the next record that came, or says what was
-never counted. What has to be paid is the difference: the supplier's prices of the record's own
+never counted; a correction moves what it changes from the next record's interval to its own, or
+back. What has to be paid is the difference: the supplier's prices of the record's own
 interval, less those with which the same energy was settled before. Neighbours' trades stay as they
 are.
 """
@@ -49,7 +50,7 @@ class Due(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """What one late record moves."""
+    """What one late record, or correction, moves."""
 
     start: int
     """Of the interval the record is of."""
@@ -58,7 +59,7 @@ class Adjustment:
     record: bytes
     """SHA-256 of the record."""
     import_wh: int
-    """Of that interval, and not settled with it."""
+    """Of that interval, and not settled with it; below zero where a correction says less."""
     export_wh: int
     prices: SupplierPrices
     """Of that interval."""

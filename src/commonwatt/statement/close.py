@@ -1,13 +1,14 @@
 """Closing one interval: a pure function, the same bytes on every machine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from struct import Struct
 
 from commonwatt.certificate.home import Lots, Storage
 from commonwatt.certificate.issue import Certified, certify
 from commonwatt.certificate.late import late_units
+from commonwatt.certificate.owed import Owed, owed_after
 from commonwatt.errors import require
 from commonwatt.market.book import Book, Limits, Tariff, Trade
 from commonwatt.market.clearing import clear, tariff_at
@@ -18,6 +19,7 @@ from commonwatt.meter.acceptance import (
     Late,
     Refused,
     Standing,
+    in_order,
     opening_standing,
     standing_after,
 )
@@ -63,6 +65,8 @@ class State:
     """What each battery may still give with certificates."""
     prices: tuple[SupplierPrices, ...] = ()
     """The supplier's in the last closed intervals, oldest first; `ADJUSTABLE_MAX` at most."""
+    owed: Owed = field(default_factory=dict)
+    """What members owe in certificates since a correction (R10)."""
 
     def gate(self, ledger: bytes, interval: Interval, now: int) -> Gate:
         """What the community asks of records while an interval is open after this state."""
@@ -78,7 +82,8 @@ class Inputs:
     accepted: tuple[Accepted, ...]
     """At most one per meter, all ending with the interval."""
     late: tuple[Late, ...]
-    """Of intervals before; each is judged before the records of its meter that come after it."""
+    """Of intervals before, corrections among them; each is judged before the records of its meter
+    that come after it."""
     refused: tuple[Refused, ...]
     limits: tuple[Limits, ...]
     """Standing limit prices by member; empty where the rule needs none."""
@@ -146,11 +151,12 @@ def close(
     )
     clearing = clear(community.charter, book, inputs.tariff, interval.start, inputs.shares)
     funds = Funds(inputs.balances, state.arrears, inputs.supplier, state.grid_arrears)
-    units = late_units(inputs.late, community.by_meter)
+    owed = owed_after(state.owed, inputs.late, community.by_meter)
+    units = late_units(inputs.late, community.by_meter, owed)
     adjusted = adjustments(inputs.late, community.by_meter, Prices(interval, state.prices), units)
     settled = settle(energies, clearing, tariff, funds, dues(members, adjusted))
     storage = Storage(state.lots, community.storage_permille)
-    certified = certify(accepted, community.by_meter, settled.positions, storage)
+    certified = certify(accepted, community.by_meter, settled.positions, storage, owed)
 
     key, start = inputs.salt_key, interval.start
     salts = [salt_of(key, start, Section.POSITIONS, index) for index in range(members)]
@@ -231,12 +237,14 @@ def state_after(state: State, inputs: Inputs, statement: Statement) -> State:
     since = Prices(inputs.interval.next, prices).since
     standings = dict(state.standings)
     counted: list[Accepted | Late] = [*inputs.late, *inputs.accepted]
-    for verdict in sorted(counted, key=lambda one: one.record.sequence):
+    for verdict in in_order(counted):
         meter = verdict.record.meter
         standings[meter] = standing_after(standings[meter], verdict, since)
     arrears = tuple(position.arrears_after for position in settled.positions)
-    lots = statement.certified.lots
-    return State(standings, arrears, settled.grid_arrears, header.anchor, lots, prices)
+    certified, grid_arrears = statement.certified, settled.grid_arrears
+    return State(
+        standings, arrears, grid_arrears, header.anchor, certified.lots, prices, certified.owed
+    )
 
 
 def _require_of_interval(

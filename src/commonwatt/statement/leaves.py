@@ -21,7 +21,7 @@ _SALT_INDEX = Struct(">QBI")
 _MEMBER = Struct(">I")
 _POSITION = Struct(">IB" + "Q" * 8 + "Q" * 5 + "QQ" + "BQ" * 3)
 _TRADE = Struct(">32s32sQQQB")
-_ADJUSTMENT = Struct(">Q20sI32sQQ" + "Q" * 7)
+_ADJUSTMENT = Struct(">Q20sI32sqq" + "Q" * 7)
 SILENT, GAP = 1, 2
 
 
@@ -163,7 +163,10 @@ class PositionLeaf(NamedTuple):
 
 
 def adjustment_leaf(adjustment: Adjustment, salt: bytes) -> bytes:
-    """What a late record moves, at which prices, and 32 bytes of salt."""
+    """What a late record moves, at which prices, and 32 bytes of salt.
+
+    Energy is two's complement, as a correction may say less.
+    """
     return (
         _ADJUSTMENT.pack(
             adjustment.start,

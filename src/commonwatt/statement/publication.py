@@ -36,6 +36,7 @@ CONSTITUTION_PATH = "public/community.json"
 REGISTER_PATH = "audit/register.jsonl"
 MARKET_PATH = "audit/market.json"
 BOOK_SUFFIX = ".certificates.jsonl"
+INPUTS_SUFFIX = ".inputs.jsonl"
 CONSTITUTION_FORMAT = "commonwatt-community-4"
 
 
@@ -278,7 +279,12 @@ def paths_of(day: str, members: int) -> set[str]:
     """Every file published about one UTC day."""
     folders = (member_folder(member) for member in range(members))
     own = {f"{folder}/{day}.jsonl" for folder in folders}
-    return own | {f"public/{day}.jsonl", f"audit/{day}.inputs.jsonl", f"audit/{day}.leaves.jsonl"}
+    return own | {f"public/{day}.jsonl", inputs_path(day), f"audit/{day}.leaves.jsonl"}
+
+
+def inputs_path(day: str) -> str:
+    """The file with what a UTC day's intervals were closed from."""
+    return f"audit/{day}{INPUTS_SUFFIX}"
 
 
 def book_path(day: str) -> str:
@@ -312,7 +318,7 @@ def lines_of(
     when = time_text(start)
     head = HeaderLine(start, header_hex, anchor_hex, transaction.hex())
     yield Line(f"public/{day}.jsonl", _encode(head), f"{when}, header")
-    yield from _input_lines(inputs, f"audit/{day}.inputs.jsonl", when)
+    yield from _input_lines(inputs, inputs_path(day), when)
     path = f"audit/{day}.leaves.jsonl"
     for label, leaves in zip(_SECTION_LABELS, statement.sections, strict=True):
         for index, leaf in enumerate(leaves):

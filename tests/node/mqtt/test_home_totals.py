@@ -175,3 +175,21 @@ def test_a_damaged_line_is_told_and_not_guessed(damage) -> None:
     line = lines_of(STREET, 1)[0]
     with pytest.raises(ProofUnreadable):
         read_line(damage(line))
+
+
+def test_what_a_correction_takes_back_is_made_up_for_before_a_total_grows_again() -> None:
+    street = Street(producers=0)
+    wrong = street.measure([400, 0, 0], [0, 0, 0])
+    street.close(wrong)
+    meter = street.grid[0]
+    meter.import_mwh -= 300_000
+    others = [one.measure(street.interval.end) for one in street.grid[1:]]
+    street.close([meter.correct(wrong[0], -300_000), *others])
+    figures = []
+    street.close(street.measure([250, 0, 0], [0, 0, 0]))
+    street.close(street.measure([100, 0, 0], [0, 0, 0]))
+    totals = nothing(street)
+    for one in told(street, 0):
+        totals = count(totals, [one], UTC_DAYS)
+        figures.append((totals.import_wh, totals.less_import_wh))
+    assert figures == [(400, 0), (400, 300), (400, 50), (450, 0)]

@@ -50,7 +50,7 @@ class Quarantined:
 
     number: int
     start: int
-    """Of the interval that was open when it came."""
+    """Of the interval with which it is published: the one that was open when it came, mostly."""
     signed: SignedRecord
     reason: Reason
     decision: Decision | None

@@ -35,7 +35,7 @@ class Told:
     """Units per Wh; 0 where nothing was traded."""
     retail: int
     late_import_wh: int = 0
-    """Of intervals before, and never counted until now."""
+    """Of intervals before, and never counted until now; below zero where a correction says less."""
     late_export_wh: int = 0
 
 
@@ -51,6 +51,9 @@ class Totals:
     export_wh: int = 0
     from_neighbours_wh: int = 0
     to_neighbours_wh: int = 0
+    less_import_wh: int = 0
+    """Taken back by corrections and not made up for since: what comes next is not shown so far."""
+    less_export_wh: int = 0
     day: int = 0
     """UTC second at which the local day of the last interval began."""
     earned: int = 0
@@ -110,11 +113,15 @@ def _counted(before: Totals, told: Told, calendar: Calendar) -> Totals:
     if day != before.day:
         before = replace(before, day=day, earned=0, bill=0, day_import_wh=0, day_green_wh=0)
     position = told.position
+    taken = position.imported_wh + told.late_import_wh - before.less_import_wh
+    given = position.exported_wh + told.late_export_wh - before.less_export_wh
     after = Totals(
         until=told.end,
         anchor=told.anchor,
-        import_wh=before.import_wh + position.imported_wh + told.late_import_wh,
-        export_wh=before.export_wh + position.exported_wh + told.late_export_wh,
+        import_wh=before.import_wh + max(taken, 0),
+        export_wh=before.export_wh + max(given, 0),
+        less_import_wh=max(-taken, 0),
+        less_export_wh=max(-given, 0),
         from_neighbours_wh=before.from_neighbours_wh + position.bought_local_wh,
         to_neighbours_wh=before.to_neighbours_wh + position.sold_local_wh,
         day=day,
