@@ -170,14 +170,18 @@ class Node:
         self.conclude(terms)
         return self.settle()[-1]
 
-    def conclude(self, terms: Terms) -> None:
+    def conclude(self, terms: Terms, lanes: LaneFunds | None = None) -> None:
         """State the open interval and open the next; durable on return.
+
+        Args:
+            terms: the operator's.
+            lanes: as `lanes` gave them since the last interval; None: look now.
 
         Raises:
             ChainUnreachable: the chain is away, and the lanes have never been seen.
         """
         began = time.perf_counter()
-        funds = self._lanes()
+        funds = lanes or self.lanes()
         accepted, late = self._records.counted()
         inputs = Inputs(
             interval=self.interval,
@@ -201,8 +205,12 @@ class Node:
         self._stated.append(stated)
         self._advance(after)
 
-    def _lanes(self) -> LaneFunds:
-        """The lanes as the next statement finds them."""
+    def lanes(self) -> LaneFunds:
+        """The lanes as the next statement finds them: may ask the chain, which may be slow.
+
+        Raises:
+            ChainUnreachable: the chain is away, and they have never been seen.
+        """
         if self._stated:
             return self._stated[-1].funds_after
         try:

@@ -7,6 +7,8 @@ from typing import Any
 
 from certificates import ISSUER
 from commonwatt.chain.errors import ChainUnreachable
+from commonwatt.market.book import Limits
+from commonwatt.market.settings import MarketSettings
 from commonwatt.node.folder import Publisher
 from commonwatt.node.lanes import LaneFunds
 from commonwatt.node.pipeline import Node, Terms
@@ -14,6 +16,8 @@ from commonwatt.node.registrar import Registrar, open_book
 from commonwatt.node.service.clock import Clock
 from commonwatt.node.service.events import Events
 from commonwatt.node.service.hosted import Hosted
+from commonwatt.node.store import Database, StandingLimits
+from commonwatt.statement.community import Community
 from node.lanes import LanesInMemory, NodeFile
 from street import EURO, LIFETIME_S, TARIFF, Street
 
@@ -67,48 +71,77 @@ class Hands:
         return self.now
 
 
+PLAIN, AUCTION = MarketSettings(), MarketSettings(rule="uniform_price")
+"""A market without limit prices, and one that takes them."""
+
+
+def street_of(market: MarketSettings) -> Street:
+    """A producer with a battery, and two neighbours."""
+    return Street(members=MEMBERS, producers=1, batteries=1, storage_permille=900, market=market)
+
+
+def hosted_over(
+    street: Street, name: str, folder: Path, database: Database, chain: Chain, clock: Clock
+) -> tuple[Hosted, Node]:
+    """A street's community at work, as far as its database tells, and its pipeline."""
+    for part in ("node", "public", "members", "audit"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    community = street.community
+    book = open_book(database.scope, community, ISSUER.address_bytes, LIFETIME_S)
+    kept = {street.solar[0].key.meter: community.first_start}
+    publisher = Publisher(folder)
+    node = Node(
+        community,
+        b"secret",
+        database=database,
+        treasury=chain,
+        publisher=publisher,
+        now=clock,
+        closed=lambda closed: hosted.hear(closed),  # noqa: PLW0108 - not there yet
+    )
+    hosted = Hosted(
+        name,
+        folder,
+        node=node,
+        ledger=chain,  # type: ignore[arg-type]
+        registrar=Registrar(book, ISSUER, community, kept, folder),
+        book=book,
+        publisher=publisher,
+        terms=Terms(TARIFF, usual_limits(community)),
+        limits=StandingLimits(database.scope),
+        clock=clock,
+        events=Events(1),
+    )
+    node.recall()
+    return hosted, node
+
+
+def usual_limits(community: Community) -> tuple[Limits, ...]:
+    """What a community's file says where the rule takes limits."""
+    if not community.charter.rule.needs_limits:
+        return ()
+    return (Limits(TARIFF.retail, TARIFF.feed_in),) * len(community.accounts)
+
+
 class Town:
     """A street's community, hosted."""
 
-    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock | None = None, market: MarketSettings = PLAIN
+    ) -> None:
         self.folder, self.chain = folder, Chain()
-        for name in ("node", "public", "members", "audit"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        self.street = Street(members=MEMBERS, producers=1, batteries=1, storage_permille=900)
+        (folder / "node").mkdir(parents=True, exist_ok=True)
+        self.street = street_of(market)
         self.clock = clock or Hands(self.street.start.start)
         self.open()
 
     def open(self) -> None:
         """Begin, or go on after a stop."""
-        community, folder = self.street.community, self.folder
-        self.database = NodeFile(folder / "node" / "node.sqlite")
-        book = open_book(self.database.scope, community, ISSUER.address_bytes, LIFETIME_S)
-        kept = {self.street.solar[0].key.meter: community.first_start}
-        registrar = Registrar(book, ISSUER, community, kept, folder)
-        publisher = Publisher(folder)
-        node = Node(
-            community,
-            b"secret",
-            database=self.database,
-            treasury=self.chain,
-            publisher=publisher,
-            now=self.clock,
-            closed=lambda closed: self.hosted.hear(closed),  # noqa: PLW0108 - not there yet
+        self.database = NodeFile(self.folder / "node" / "node.sqlite")
+        work = hosted_over(
+            self.street, "street", self.folder, self.database, self.chain, self.clock
         )
-        self.hosted = Hosted(
-            "street",
-            folder,
-            node=node,
-            ledger=self.chain,  # type: ignore[arg-type]
-            registrar=registrar,
-            book=book,
-            publisher=publisher,
-            terms=Terms(TARIFF),
-            clock=self.clock,
-            events=Events(1),
-        )
-        self.node = node
-        node.recall()
+        self.hosted, self.node = work
 
     def close(self) -> None:
         self.hosted.book.close()

@@ -21,10 +21,11 @@ from certificates import (
 )
 from commonwatt.chain.account import signer_of
 from commonwatt.errors import InvariantBroken
+from commonwatt.market.book import Limits
 from commonwatt.node.book_store import BookStore
 from commonwatt.node.errors import DatabaseUnusable, FolderUnusable
 from commonwatt.node.pipeline import Terms
-from commonwatt.node.store import Ruling, Store, backup, file_url
+from commonwatt.node.store import Ruling, StandingLimits, Store, backup, file_url
 from commonwatt.node.store.schema import journal, schema
 from databases import unguard
 from node.lanes import LanesInMemory, NodeFile, energy_of, node_over
@@ -52,6 +53,9 @@ def fill(store: Store) -> None:
         store.quarantine(community).decide(1, Ruling.RELEASED, "operator")
         database.acknowledge_late(NOON, [accepted(9, NOON)], readmitted=[1])
         database.take_note("key", b"value")
+        limits = StandingLimits(database.scope)
+        for bid in (24_000, 23_000):
+            limits.add(0, NOON, Limits(bid, 8_000), "operator")
         book, wallets = book_of(store, community)
         book.submit(wallets.sign(ISSUER, issue()), LATER)
         book.take_snapshot()
@@ -229,6 +233,17 @@ def test_a_book_that_lost_a_line_before_another_gives_no_copy(
     with source.transactions.writing() as connection:
         connection.exec_driver_sql("DELETE FROM book_entry WHERE number = ?", (number,))
     with pytest.raises(InvariantBroken, match="a book has all its lines"):
+        backup(source, tmp_path / "copy.sqlite")
+    assert not [name for name in names_in(tmp_path) if name.startswith("copy")]
+
+
+def test_changes_of_limits_that_lost_one_before_another_give_no_copy(
+    source: Store, tmp_path: Path
+) -> None:
+    unguard(source, "standing_limit")
+    with source.transactions.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM standing_limit WHERE number = 1")
+    with pytest.raises(InvariantBroken, match="changes of standing limits are all there"):
         backup(source, tmp_path / "copy.sqlite")
     assert not [name for name in names_in(tmp_path) if name.startswith("copy")]
 

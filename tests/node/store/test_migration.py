@@ -8,18 +8,27 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import Connection, insert, inspect, text
+from sqlalchemy import Connection, Table, insert, inspect, text
 
 from certificates import IDENTITY, ISSUER, LATER, SCHEME, Signers, admission
 from commonwatt.chain.account import signer_of
+from commonwatt.market.book import Limits
 from commonwatt.meter.acceptance import Reason, Refused
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.book_store import BookStore
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.pipeline import Terms
-from commonwatt.node.store import ONLY_COMMUNITY, StatementRow, Store, file_url, migration
+from commonwatt.node.store import (
+    ONLY_COMMUNITY,
+    LimitChange,
+    StandingLimits,
+    StatementRow,
+    Store,
+    file_url,
+    migration,
+)
 from commonwatt.node.store.journal import RECORD, keep
-from commonwatt.node.store.schema import BOOK, schema, schema_version
+from commonwatt.node.store.schema import BOOK, STANDING_LIMITS, schema, schema_version
 from commonwatt.node.store.transactions import Transactions
 from node.lanes import LanesInMemory, NodeFile, energy_of, node_over
 from node.store.rows import NOON, QUARTER, STREET, batch, meter, refused, signed
@@ -142,8 +151,17 @@ def test_a_database_of_version_1_becomes_the_newest_with_every_row(url: str) -> 
 
 def make_version_2(connection: Connection) -> None:
     """As it was while the books had files of their own."""
-    schema.create_all(connection, tables=[t for t in schema.sorted_tables if t not in BOOK])
-    connection.execute(insert(schema_version).values(version=2, since_ms=0))
+    make_without(connection, {*BOOK, *STANDING_LIMITS}, 2)
+
+
+def make_version_3(connection: Connection) -> None:
+    """As it was while standing limits were in the community's file only."""
+    make_without(connection, set(STANDING_LIMITS), 3)
+
+
+def make_without(connection: Connection, later: set[Table], version: int) -> None:
+    schema.create_all(connection, tables=[t for t in schema.sorted_tables if t not in later])
+    connection.execute(insert(schema_version).values(version=version, since_ms=0))
 
 
 def test_a_database_of_version_2_keeps_its_rows_and_has_books_now(url: str) -> None:
@@ -165,7 +183,24 @@ def test_a_database_of_version_2_keeps_its_rows_and_has_books_now(url: str) -> N
     store.close()
 
 
-@pytest.mark.parametrize("made_by", [make_version_1, make_version_2])
+def test_a_database_of_version_3_keeps_its_rows_and_takes_standing_limits_now(url: str) -> None:
+    def fill_version_3(connection: Connection) -> None:
+        keep(connection, STREET, RECORD, [(NOON, meter(0), *signed(0, NOON))])
+
+    old_database(url, make_version_3, fill_version_3)
+    store = Store(url)
+    database = store.database(STREET)
+    assert database.records(NOON) == [signed(0, NOON)]
+    made = StandingLimits(database.scope).add(0, NOON, Limits(24_000, 8_000), "operator")
+    assert isinstance(made, LimitChange)
+    assert database.verified().number == 1
+    store.close()
+    store = Store(url)
+    assert StandingLimits(store.database(STREET).scope).last() == [made]
+    store.close()
+
+
+@pytest.mark.parametrize("made_by", [make_version_1, make_version_2, make_version_3])
 def test_an_old_database_gets_the_very_tables_of_a_new_one(
     url: str,
     request: pytest.FixtureRequest,

@@ -11,23 +11,20 @@ from typing import Any
 import httpx
 import msgspec
 
-from certificates import ISSUER, NEIGHBOUR, PRODUCER, account
+from certificates import NEIGHBOUR, PRODUCER, account
 from commonwatt.certificate.actions import Action
 from commonwatt.certificate.log import signed_text
 from commonwatt.chain.account import Account
+from commonwatt.market.settings import MarketSettings
 from commonwatt.meter.record import SignedRecord
-from commonwatt.node.folder import Publisher
-from commonwatt.node.pipeline import Closed, Node, Terms
-from commonwatt.node.registrar import Registrar, open_book
-from commonwatt.node.service.events import Events
 from commonwatt.node.service.hosted import Hosted
 from commonwatt.node.service.members import community_key
 from commonwatt.node.store import Store, file_url
 from commonwatt.web.api import ApiSettings, create_app
 from commonwatt.web.api.limits import Limits
 from commonwatt.web.api.settings import Rates, StaticToken
-from node.service.parts import Chain, Hands
-from street import LIFETIME_S, MIDSUMMER_NOON, TARIFF, Street
+from node.service.parts import PLAIN, Chain, Hands, hosted_over, street_of
+from street import MIDSUMMER_NOON
 
 NOON = MIDSUMMER_NOON.start
 QUARTER_S = 900
@@ -76,50 +73,17 @@ def settings(**changes: Any) -> ApiSettings:
 class Station:
     """A node: one community, its database, its book, and a chain in memory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, market: MarketSettings = PLAIN) -> None:
         self.folder, self.chain = folder, Chain()
-        for name in ("node", "public", "members", "audit"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        street = Street(members=3, producers=1, batteries=1, storage_permille=900)
+        (folder / "node").mkdir(parents=True, exist_ok=True)
+        street = street_of(market)
         accounts = tuple(who.address_bytes for who in (PRODUCER, NEIGHBOUR, LODGER))
         street.found(replace(street.community, accounts=accounts))
         self.street, self.clock = street, Hands(NOON)
         self.store = Store(file_url(folder / "node" / "node.sqlite"))
-        self.hosted = self._host()
-        self.communities: Mapping[str, Hosted] = {NAME: self.hosted}
-
-    def _host(self) -> Hosted:
-        community, folder = self.street.community, self.folder
         database = self.store.database(community_key(NAME))
-        book = open_book(database.scope, community, ISSUER.address_bytes, LIFETIME_S)
-        kept = {self.street.solar[0].key.meter: community.first_start}
-        registrar = Registrar(book, ISSUER, community, kept, folder)
-        publisher = Publisher(folder)
-        node = Node(
-            community,
-            b"secret",
-            database=database,
-            treasury=self.chain,
-            publisher=publisher,
-            now=self.clock,
-            closed=self._hear,
-        )
-        node.recall()
-        return Hosted(
-            NAME,
-            folder,
-            node=node,
-            ledger=self.chain,  # type: ignore[arg-type]
-            registrar=registrar,
-            book=book,
-            publisher=publisher,
-            terms=Terms(TARIFF),
-            clock=self.clock,
-            events=Events(1_000),
-        )
-
-    def _hear(self, closed: Closed) -> None:
-        self.hosted.hear(closed)  # which there is by the time anything is closed
+        self.hosted, _ = hosted_over(street, NAME, folder, database, self.chain, self.clock)
+        self.communities: Mapping[str, Hosted] = {NAME: self.hosted}
 
     def records(self, index: int = 0) -> list[SignedRecord]:
         """All meters' records of the next interval."""

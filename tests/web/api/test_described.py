@@ -14,6 +14,7 @@ from schemathesis import GenerationMode, checks
 from commonwatt.web.api.openapi import document_bytes
 from commonwatt.web.api.route import EVENTS, Route
 from commonwatt.web.api.table import ROUTES
+from node.service.parts import AUCTION
 from web.api.parts import DAY, NAME, TOKENS, People, Station
 
 EXAMPLES = 200 if os.environ.get("COMMONWATT_SOAK") else 5
@@ -43,7 +44,7 @@ NUMBERS = 4
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     """A node of its own: the examples register webhooks and decide about records."""
-    station = Station(tmp_path_factory.mktemp("described"))
+    station = Station(tmp_path_factory.mktemp("described"), AUCTION)
     station.live(2)
     station.hosted.publish()
     people = People(station)

@@ -14,12 +14,14 @@ from commonwatt.certificate.actions import Retire, Transfer
 from commonwatt.certificate.bundle import Status
 from commonwatt.chain.account import Account
 from commonwatt.meter.record import SignedRecord
+from commonwatt.node.store import standing_limits
 from commonwatt.web.api import hooks, limits, sessions
 from commonwatt.web.api.openapi import document_bytes
 from commonwatt.web.api.problem import KINDS
 from commonwatt.web.api.roles import Access, Role
 from commonwatt.web.api.route import CSV, EVENTS, JSON, Route
 from commonwatt.web.api.table import ROUTES
+from node.service.parts import AUCTION
 from web.api.parts import (
     AUDITOR,
     BINARY,
@@ -126,7 +128,7 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    station = Station(tmp_path_factory.mktemp("town"))
+    station = Station(tmp_path_factory.mktemp("town"), AUCTION)
     station.live(2)
     town = Town(station)
     yield town
@@ -184,8 +186,8 @@ def test_every_route_that_is_open_to_owners_says_who_they_are() -> None:
         assert has_owners == (route.owner is not None), route.name
 
 
-def test_every_post_takes_an_idempotency_key_but_for_those_that_need_none() -> None:
-    posts = {route.name for route in ROUTES if route.method == "POST"}
+def test_every_change_takes_an_idempotency_key_but_for_those_that_need_none() -> None:
+    posts = {route.name for route in ROUTES if route.method in {"POST", "PUT"}}
     keyed = {route.name for route in ROUTES if route.is_keyed or "key-taken" in route.problems}
     # Records are known by their number, a sign-in by its nonce; a query changes nothing.
     assert posts - keyed == {"send_records", "sign_in", "energytag_query"}
@@ -221,7 +223,7 @@ def test_the_page_names_every_limit_with_its_value() -> None:
     shown = {row[0].strip("`"): row[1] for row in rows_of("api.md", "Limits")}
     named = {
         name: value
-        for module in (limits, sessions, hooks)
+        for module in (limits, sessions, hooks, standing_limits)
         for name, value in vars(module).items()
         if re.fullmatch(r"[A-Z0-9_]*(_MAX|_S)", name) and isinstance(value, int | float)
     }

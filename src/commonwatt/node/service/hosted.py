@@ -1,7 +1,7 @@
 """One community at work: takes records in, closes its intervals in time, answers what it knows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
@@ -10,16 +10,21 @@ from commonwatt.certificate.log import SignedAction
 from commonwatt.chain.errors import ChainError
 from commonwatt.chain.ledger import Ledger
 from commonwatt.errors import CommonwattError
+from commonwatt.market.book import Limits
 from commonwatt.meter.acceptance import Accepted, Duplicate, Late, Reason, Refused, Verdict
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.book_store import BookStore
+from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.folder import Publisher
+from commonwatt.node.lanes import LaneFunds
 from commonwatt.node.pipeline import Closed, Node, Terms
 from commonwatt.node.registrar import Registrar, publish_book
 from commonwatt.node.service.clock import Clock, RecordClock
 from commonwatt.node.service.events import Events
 from commonwatt.node.service.redaction import REDACTION
+from commonwatt.node.service.standing_limits import Changed, LimitsInForce
 from commonwatt.node.service.watch import Watch
+from commonwatt.node.store import StandingLimits
 from commonwatt.statement.community import Community
 from commonwatt.statement.publication import day_of
 
@@ -71,6 +76,7 @@ class Hosted:
         book: BookStore,
         publisher: Publisher,
         terms: Terms,
+        limits: StandingLimits,
         clock: Clock,
         events: Events,
     ) -> None:
@@ -84,7 +90,8 @@ class Hosted:
             registrar: takes closed intervals over into the book.
             book: its certificates.
             publisher: its published files.
-            terms: what energy costs.
+            terms: what energy costs, and standing limits as the community's file has them.
+            limits: those that were set since.
             clock: UTC seconds.
             events: where it tells what happens.
         """
@@ -92,6 +99,8 @@ class Hosted:
         self.ledger = ledger
         self._node, self._registrar, self._publisher = node, registrar, publisher
         self._terms, self._clock = terms, clock
+        self.limits = LimitsInForce(limits, terms.limits)
+        """Standing limits as they are for the open interval; `change_limits` changes them."""
         self._lock, self._queue_lock = Lock(), Lock()
         self._queue: list[_Request] = []
         self._accepted = self._refused = 0
@@ -219,16 +228,19 @@ class Hosted:
         Raises:
             ChainError: the chain is away, and this node has not seen the lanes yet.
         """
+        on_records = isinstance(self._clock, RecordClock)
+        # Where nobody else concludes, whoever brings records need not wait for a slow chain.
+        lanes = None if on_records else self._node.lanes()
         with self._lock:
-            if isinstance(self._clock, RecordClock) and not self._node.is_complete:
+            if on_records and not self._node.is_complete:
                 return  # the records have closed it themselves since the keeper looked
-            self._conclude()
+            self._conclude(lanes)
 
-    def _conclude(self) -> None:
+    def _conclude(self, lanes: LaneFunds | None = None) -> None:
         if isinstance(self._clock, RecordClock):
             node = self._node
             self._clock.reach(node.interval.end + node.community.grace_s)
-        self._node.conclude(self._terms)
+        self._node.conclude(replace(self._terms, limits=self.limits.all()), lanes)
 
     def settle(self) -> bool:
         """Anchor and pay what is stated; False while the chain cannot be reached.
@@ -295,6 +307,28 @@ class Hosted:
             self._registrar.publish(self.ledger)
         except ChainError as error:
             self._tell_chain(str(error))
+
+    def change_limits(
+        self, member: int, limits: Limits | None, by: str, *, seen: int | None = None
+    ) -> Changed:
+        """Set a member's standing limits from the open interval on; durable on return.
+
+        Args:
+            member: whose.
+            limits: in units per Wh; None for what the community's file says.
+            by: who wants it.
+            seen: number of the change that it is based on; None for whichever.
+
+        Raises:
+            LimitsUnusable: no clearing takes such prices.
+            DatabaseUnusable: it may be tried again.
+        """
+        with self._lock:
+            if self.is_in_doubt:
+                # The open interval may be stated already, and then has its limits.
+                why = "the connection was lost while a write was being kept"
+                raise DatabaseUnusable(self.name, why, in_doubt=True)
+            return self.limits.change(member, self._node.interval.start, limits, by, seen)
 
     # Questions
 

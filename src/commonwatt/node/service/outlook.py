@@ -279,10 +279,10 @@ def lacks(file: CommunityFile, ledger: bytes | None) -> list[str]:
             "commonwatt init FOLDER --meter FILE.json, or take the member out of the "
             "community's file"
         )
-    others = [meter for meter in file.meters if ledger not in {None, _ledger_of(meter)}]
+    others = [meter for meter in file.meters if ledger not in {None, ledger_of(meter)}]
     found += [
         f"meter {meter_id(bytes.fromhex(meter.public_key)).hex()} was set up for ledger "
-        f"{_ledger_of(meter).hex()}: set it up again, and write it in place of the old one"
+        f"{ledger_of(meter).hex()}: set it up again, and write it in place of the old one"
         for meter in others[:LISTED_MAX]
     ]
     if len(others) > LISTED_MAX:
@@ -291,5 +291,6 @@ def lacks(file: CommunityFile, ledger: bytes | None) -> list[str]:
     return found
 
 
-def _ledger_of(meter: MeterEntry) -> bytes:
+def ledger_of(meter: MeterEntry) -> bytes:
+    """The ledger that a meter was set up for, 8 bytes."""
     return Record.decode(bytes.fromhex(meter.opening)).ledger

@@ -53,7 +53,7 @@ from commonwatt.node.service.redaction import REDACTION, secrets_in
 from commonwatt.node.service.settings import NodeSettings, read_node_file
 from commonwatt.node.service.share import WHOLE, Share, require_enough
 from commonwatt.node.service.watch import Watches
-from commonwatt.node.store import Database, Lease, Store, file_url
+from commonwatt.node.store import Database, Lease, StandingLimits, Store, file_url
 from commonwatt.node.treasury import LedgerTreasury
 from commonwatt.node.wiring import DATABASE_FILE, NODE_FOLDER, OpenChain, open_chain
 from commonwatt.quantity import parse_time
@@ -349,6 +349,7 @@ class Service:
             book=book,
             publisher=publisher,
             terms=Terms(tariff_of(file), limits_of_file(file, community)),
+            limits=StandingLimits(database.scope),
             clock=self.clock,
             events=Events(time_ns() // 1_000_000),
         )

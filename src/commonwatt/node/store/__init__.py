@@ -23,6 +23,7 @@ b'today'
 | `quarantine` | refused records, and the operator's decisions |
 | `outbox` | closes on their way to the chain |
 | `deliveries` | messages to webhooks |
+| `standing_limits` | limit prices that members set, change by change |
 | `answers` | requests that were answered, by their key |
 | `leases` | which node works for which community |
 | `backup` | a copy made while nodes write |
@@ -46,9 +47,16 @@ from commonwatt.node.store.quarantine import (
     Ruling,
     Undecidable,
 )
+from commonwatt.node.store.standing_limits import (
+    LIMIT_CHANGES_PER_INTERVAL_MAX,
+    LimitChange,
+    StandingLimits,
+    TooManyChanges,
+)
 from commonwatt.node.store.store import Store, file_url
 
 __all__ = [
+    "LIMIT_CHANGES_PER_INTERVAL_MAX",
     "ONLY_COMMUNITY",
     "Answered",
     "Answers",
@@ -65,14 +73,17 @@ __all__ = [
     "Lease",
     "LeaseLost",
     "Leases",
+    "LimitChange",
     "Outbox",
     "PendingClose",
     "Quarantine",
     "Quarantined",
     "Ruling",
     "Signed",
+    "StandingLimits",
     "StatementRow",
     "Store",
+    "TooManyChanges",
     "Undecidable",
     "backup",
     "file_url",

@@ -8,13 +8,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 
 from commonwatt.errors import require
 from commonwatt.node.errors import DatabaseUnusable, FolderUnusable
 from commonwatt.node.folder import PART_SUFFIX
 from commonwatt.node.store.journal import Head
-from commonwatt.node.store.schema import book_entry
+from commonwatt.node.store.schema import book_entry, standing_limit
 from commonwatt.node.store.store import Store, file_url
 from commonwatt.node.store.transactions import SQLITE
 
@@ -23,7 +23,8 @@ def backup(store: Store, path: Path) -> dict[bytes, Head]:
     """Write a copy as of one moment, whole or not at all.
 
     Every row of the copy is compared with its journal, and the lines of each book of certificates
-    are counted, before the copy gets its name. Books are as of the same moment as statements.
+    and the changes of standing limits are counted, before the copy gets its name. Books are as of
+    the same moment as statements.
 
     Args:
         store: a SQLite database; its nodes go on writing.
@@ -72,19 +73,22 @@ def _copy(source: Path, target: Path) -> None:
 def _heads(path: Path) -> dict[bytes, Head]:
     copy = Store(file_url(path))
     try:
-        _require_whole_books(copy)
+        _require_whole(copy, book_entry, 0, "a book has all its lines")
+        _require_whole(copy, standing_limit, 1, "changes of standing limits are all there")
         return {community: copy.database(community).verified() for community in copy.communities()}
     finally:
         copy.close()
 
 
-def _require_whole_books(copy: Store) -> None:
-    counted = (func.count(), func.min(book_entry.c.number), func.max(book_entry.c.number))
-    query = select(book_entry.c.community, *counted).group_by(book_entry.c.community)
+def _require_whole(copy: Store, table: Table, begin: int, whole: str) -> None:
+    """Raise `InvariantBroken` unless each community's rows are numbered without a gap."""
+    number = table.c.number
+    counted = (func.count(), func.min(number), func.max(number))
+    query = select(table.c.community, *counted).group_by(table.c.community)
     with copy.transactions.reading() as connection:
-        for community, lines, first, last in connection.execute(query):
-            whole = (first, last) == (0, lines - 1)
-            require("a book has all its lines", whole, community=community.hex(), lines=lines)
+        for community, rows, first, last in connection.execute(query):
+            is_whole = (first, last) == (begin, begin + rows - 1)
+            require(whole, is_whole, community=community.hex(), rows=rows)
 
 
 def _sync(path: Path) -> None:

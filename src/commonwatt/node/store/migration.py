@@ -26,6 +26,7 @@ from commonwatt.node.store.journal import RECORD, REFUSED, keep
 from commonwatt.node.store.schema import (
     BOOK,
     COMMUNITY_BYTES,
+    STANDING_LIMITS,
     checkpoint,
     note,
     schema,
@@ -91,7 +92,8 @@ def _to_many_communities(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE {name} RENAME TO {name}_1"))
     for name in FIRST_TABLES:
         Table(f"{name}_1", old, autoload_with=connection)
-    tables = [table for table in schema.sorted_tables if table not in BOOK]
+    later = {*BOOK, *STANDING_LIMITS}
+    tables = [table for table in schema.sorted_tables if table not in later]
     schema.create_all(connection, tables=tables)
     for new in (note, statement, checkpoint):
         source = old.tables[f"{new.name}_1"]
@@ -115,6 +117,15 @@ def _with_books(connection: Connection) -> None:
     schema.create_all(connection, tables=BOOK)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_to_many_communities, _with_books)
+def _with_standing_limits(connection: Connection) -> None:
+    """Version 4: limit prices that members set themselves."""
+    schema.create_all(connection, tables=STANDING_LIMITS)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (
+    _to_many_communities,
+    _with_books,
+    _with_standing_limits,
+)
 """The first one leads to version 2."""
 VERSION = len(STEPS) + 1

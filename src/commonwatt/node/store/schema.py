@@ -3,8 +3,9 @@
 Tables in `KEPT` are written once: the database itself refuses to change or delete their rows, and
 the journal vouches for them. Their columns stand in one order: community, the time that their rows
 are read by, the rest, and last the number of the journal's entry. The lines of the book of
-certificates are written once as well; their own hashes vouch for them. Times that are not an
-interval's are milliseconds of UTC by the database's clock, and their names end in `_ms`.
+certificates are written once as well; their own hashes vouch for them. Changes of standing limits
+are, too: the inputs of each interval, which are anchored, vouch for what held in it. Times that are
+not an interval's are milliseconds of UTC by the database's clock, and their names end in `_ms`.
 """
 
 from sqlalchemy import (
@@ -277,6 +278,26 @@ book_snapshot = Table(
 BOOK = (book_entry, book_bundle, book_snapshot)
 """New in version 3."""
 
+# Units per Wh; without both prices it is again what the community's file says. `start` is the first
+# interval that a change holds for.
+standing_limit = Table(
+    "standing_limit",
+    schema,
+    _community(),
+    _number("number"),
+    Column("member", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("bid", BigInteger),
+    Column("ask", BigInteger),
+    Column("set_by", String, nullable=False),
+    Column("set_ms", BigInteger, nullable=False),
+    CheckConstraint("(bid IS NULL) = (ask IS NULL)"),
+    Index("standing_limit_by_member", "community", "member", "number"),
+)
+
+STANDING_LIMITS = (standing_limit,)
+"""New in version 4."""
+
 lease = Table(
     "lease",
     schema,
@@ -308,7 +329,7 @@ def _also(target: MetaData | Table, when: str, statement: str, dialect: str) -> 
 
 
 _also(schema, "before_create", _FUNCTION, "postgresql")
-for _table in (*KEPT, book_entry):
+for _table in (*KEPT, book_entry, standing_limit):
     _name = _table.name
     for _change in ("update", "delete"):
         _also(

@@ -137,6 +137,11 @@ _PRICES = {
     "retail": "0.24000", "feed_in": "0.08000", "fee_local": "0.03440", "fee_supplier": "0.08000",
     "local_price": "0.12800",
 }  # fmt: skip
+LIMITS_WANTED: Any = {"bid": "0.21500", "ask": "0.09000"}
+_LIMITS_SET = {"start": NOON, "set_by": f"0x{_ACCOUNT}", "set_at": NOON + 300}
+LIMITS: Any = {"member": 3, **LIMITS_WANTED, "source": "set", **_LIMITS_SET}
+LIMITS_OF_FILE: Any = {**LIMITS, "bid": "0.24000", "ask": "0.08000", "source": "file"}
+LIMIT_CHANGE: Any = {"number": 7, "member": 3, **LIMITS_WANTED, **_LIMITS_SET}
 INTERVAL: Any = {
     **_SECOND, "anchor": _DIGEST, "transaction": _DIGEST, **_PRICES, **_SUMS, "records": 61,
     "trades": 30, "certificates": 12, "header": "01" * 488,

@@ -13,6 +13,7 @@ import msgspec
 
 from commonwatt import __version__
 from commonwatt.web.api import shapes
+from commonwatt.web.api.conditional import IF_MATCH
 from commonwatt.web.api.idempotency import KEY_HEADER
 from commonwatt.web.api.parameters import PATH
 from commonwatt.web.api.problem import KINDS, PROBLEM_JSON, PROBLEMS_PATH
@@ -177,6 +178,8 @@ def _parameters(route: Route) -> Iterator[_Schema]:
         yield {"name": name, "in": "query", "required": False, "schema": _plain(schema)}
     if _is_keyed(route):
         yield _header(KEY_HEADER, "The answer to a key is given again when the request is.", 100)
+    if "changed" in route.problems:
+        yield _header(IF_MATCH, "ETag of the document that the change is based on.", 200)
     if "signature-missing" in route.problems:
         yield _header(NUMBER_HEADER, "Which action of the account it is.", 15)
         yield _header(SIGNATURE_HEADER, "Over the text of the problem signature-missing.", 132)

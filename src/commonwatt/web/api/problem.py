@@ -77,8 +77,18 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             409, "It cannot be decided any more", "Look the record up in the quarantine."
         ),
         "full": Kind(409, "There are as many as there may be", "Remove one first."),
+        "no-limits": Kind(
+            409,
+            "The community's market takes no limit prices; nothing was changed",
+            "docs/market.md says which rules do; the rule stays what it was at the founding.",
+        ),
         "length-missing": Kind(
             411, "The body's length is not told", "Send the header Content-Length."
+        ),
+        "changed": Kind(
+            412,
+            "It is not as it was when you looked; nothing was changed",
+            "Get it again, then decide anew.",
         ),
         "body-too-large": Kind(413, "The body is too large", "Divide it into several requests."),
         "media-unknown": Kind(

@@ -106,7 +106,7 @@ def _finish(call: Call, rendered: Rendered, packed: bytes | None) -> Rendered:
     headers["vary"] = "accept, accept-encoding, authorization"
     if headers["cache-control"] != "no-store" and rendered.status == 200:  # noqa: PLR2004
         # Weak: the compressed and the plain answer are the same document.
-        headers["etag"] = f'W/"{sha256(body).hexdigest()[:32]}"'
+        headers.setdefault("etag", f'W/"{sha256(body).hexdigest()[:32]}"')
         if _matches(call.headers.get("if-none-match"), headers["etag"]):
             kept = {name: headers[name] for name in ("etag", "cache-control", "vary")}
             return Rendered(NOT_MODIFIED, kept, b"")

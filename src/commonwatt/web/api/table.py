@@ -35,6 +35,7 @@ from commonwatt.web.api.routes import (
     quarantine,
     records,
     session,
+    standing_limits,
     statements,
     webhooks,
 )
@@ -46,6 +47,7 @@ _OWN_BUNDLES = Who(NO, NO, OWN, YES, YES, YES)
 _OWN_ACTS = Who(NO, NO, OWN, OWN, OWN, NO)
 _ISSUER_ACTS = Who(NO, NO, NO, NO, OWN, NO)
 _AUDIT = Who(NO, NO, NO, YES, NO, YES)
+_OWN_LIMITS = Who(NO, NO, OWN, YES, NO, NO)
 _OPERATOR = Who(NO, NO, NO, YES, NO, NO)
 
 _HERE = "/v1/communities/{name}"
@@ -54,6 +56,7 @@ _BUNDLES = f"{_HERE}/certificates"
 _TAG = f"{_HERE}/energytag/certificate"
 _LIST = (JSON, CSV)
 _DOCUMENT = DOCUMENT_BYTES_MAX
+_LIMITS_KEPT = ("no-limits", "changed")
 
 
 def _energytag_act(kind: str, summary: str, who: Who = _OWN_ACTS) -> Route:
@@ -175,6 +178,31 @@ ROUTES: tuple[Route, ...] = (
         "GET", f"{_MEMBER}/proofs", "proofs", "Its leaves of a day with their paths to the anchors",
         _OWN_DATA, participants.proofs, shapes.ProofOf, (JSON,), shapes.DayQuery,
         owner=participants.is_own_member, is_list=True, example=shown.PROOF,
+    ),
+    Route(
+        "GET", f"{_MEMBER}/limits", "limits", "A participant's standing limit prices",
+        _OWN_LIMITS, standing_limits.limits, shapes.LimitsOf,
+        owner=participants.is_own_member, example=shown.LIMITS,
+    ),
+    Route(
+        "PUT", f"{_MEMBER}/limits", "set_limits",
+        "Set a participant's standing limit prices, from the open interval on",
+        _OWN_LIMITS, standing_limits.set_limits, shapes.LimitsOf,
+        owner=participants.is_own_member, body=Body(shapes.LimitsWanted, _DOCUMENT),
+        is_keyed=True, problems=_LIMITS_KEPT, example=shown.LIMITS, sent=shown.LIMITS_WANTED,
+    ),
+    Route(
+        "DELETE", f"{_MEMBER}/limits", "reset_limits",
+        "Go back to the limit prices of the community's file, from the open interval on",
+        _OWN_LIMITS, standing_limits.reset, shapes.LimitsOf,
+        owner=participants.is_own_member, is_keyed=True, problems=_LIMITS_KEPT,
+        example=shown.LIMITS_OF_FILE,
+    ),
+    Route(
+        "GET", f"{_MEMBER}/limits/changes", "limit_changes",
+        "Who set a participant's limit prices to what, and when",
+        _OWN_LIMITS, standing_limits.changes, shapes.LimitChangeOf, _LIST, shapes.PageQuery,
+        owner=participants.is_own_member, is_list=True, example=shown.LIMIT_CHANGE,
     ),
     # Intervals
     Route(

@@ -41,6 +41,15 @@ _read_when = msgspec.json.Decoder(_When).decode
 # Whose it is
 
 
+def member_of(call: Call) -> int:
+    """The member in the path; raises `Problem` for one that there is not."""
+    member: int = call.path["member"]
+    many = len(call.hosted.community.accounts)
+    if member >= many:
+        raise unknown(f"member {member}: the community has {many}, counted from 0")
+    return member
+
+
 def is_own_member(call: Call) -> bool:
     """Whether the member in the path is the asker."""
     return call.path["member"] in call.principal.members(call.hosted)
@@ -114,7 +123,7 @@ def participants(call: Call) -> Answer:
 
 def participant(call: Call) -> Answer:
     """One member: its account, meters and last interval."""
-    member, community = _member(call), call.hosted.community
+    member, community = member_of(call), call.hosted.community
     lines = _lines(call.hosted, member, last_day(call))
     last = _Own.of(lines[-1], member) if lines else None
     return Answer(
@@ -174,7 +183,7 @@ def adjustments(call: Call) -> Page:
 
 def _page_of_parts(call: Call, of: Callable[["_Own"], Iterable[_P]], kind: type[_P]) -> Page:
     """A page of a day's entries of which an interval may have any number."""
-    member, limit = _member(call), call.query.limit
+    member, limit = member_of(call), call.query.limit
     cursor: tuple[int, ...] = cursor_of(call.query.cursor, 2) or (-1, -1)
     last = cursor
     items: list[_P] = []
@@ -218,14 +227,6 @@ def proofs(call: Call) -> Page:
     return Page(items, shapes.ProofOf, more, PRIVATE)
 
 
-def _member(call: Call) -> int:
-    member: int = call.path["member"]
-    many = len(call.hosted.community.accounts)
-    if member >= many:
-        raise unknown(f"member {member}: the community has {many}, counted from 0")
-    return member
-
-
 class _Own(NamedTuple):
     """What a member's line of one interval says."""
 
@@ -257,7 +258,7 @@ def _lines(hosted: Hosted, member: int, day: str) -> Sequence[bytes]:
 
 def _lines_of_page(call: Call) -> tuple[list[bytes], str | None]:
     """The published lines of a page, and the cursor of the next one."""
-    member, limit = _member(call), call.query.limit
+    member, limit = member_of(call), call.query.limit
     cursor = cursor_of(call.query.cursor, 1)
     lines = _lines(call.hosted, member, day_asked(call))
     if cursor is not None:
