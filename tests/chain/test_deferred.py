@@ -1,4 +1,4 @@
-"""Precompiles that are imported when they are called answer as the specification's own."""
+"""What is imported when it is called answers as the specification's own."""
 
 import subprocess
 import sys
@@ -8,7 +8,8 @@ import sys, tempfile
 from pathlib import Path
 from commonwatt.chain.embedded import EmbeddedChain
 chain = EmbeddedChain(Path(tempfile.mkdtemp()) / "chain.sqlite")
-assert not any(name.startswith("py_ecc.optimized_bls") for name in sys.modules), "too early"
+early = ("py_ecc", "ethereum.forks.shanghai")
+assert not any(name.startswith(early) for name in sys.modules), "too early"
 generator = bytes(16) + bytes.fromhex(
     "17f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905"
     "a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
@@ -22,14 +23,23 @@ def call(address, data):
     answer = chain.make_request("eth_call", [message, "latest"])
     return bytes.fromhex(answer["result"][2:])
 nothing = bytes(128)
+one = (1).to_bytes(32) + (2).to_bytes(32)
+assert call(0x06, one + bytes(64)) == one
+assert call(0x07, one + (1).to_bytes(32)) == one
+assert call(0x08, b"") == (1).to_bytes(32)
 assert call(0x0B, generator + nothing) == generator
 assert call(0x0C, generator + (1).to_bytes(32)) == generator
 assert call(0x0D, bytes(512)) == bytes(256)
 assert call(0x0F, bytes(384)) == (1).to_bytes(32)
+from ethereum.forks.osaka import trie
+from ethereum.forks.shanghai import fork_types
+old = fork_types.EMPTY_ACCOUNT, bytes(32)
+assert trie.previous_trie.encode_node(*old) == fork_types.encode_account(*old)
 chain.close()
 print("same")
 """
-"""EIP-2537: G + 0 = G, 1 x G = G, 0 + 0 = 0 in the second group, and e(0, 0) = 1."""
+"""EIP-196, EIP-197: G + 0 = G, 1 x G = G, and the empty product is 1. EIP-2537: the same, and
+0 + 0 = 0 in the second group, and e(0, 0) = 1."""
 
 
 def test_pairing_curves_are_imported_when_called_and_answer_by_eip_2537() -> None:

@@ -13,7 +13,7 @@ unchanged on a public or consortium chain.
 | `world` | the state, what changed in it, its root |
 | `trie` | Merkle Patricia tries that recompute only what changed |
 | `speedups`, `arithmetic` | what is remembered instead of done again |
-| `deferred` | precompiles that are imported when they are called |
+| `deferred` | what is imported only when it is called |
 | `block`, `header` | a block as plain values, and the header that follows from it |
 | `journal` | the SQLite file: transactions, headers, receipts, logs |
 | `snapshot` | the whole state as rows, to start without executing everything again |
@@ -28,9 +28,9 @@ blocks may have the same time, and the contracts of the consensus layer are abse
 """
 
 # ruff: noqa: E402 - before anything imports the specification
-from commonwatt.chain.embedded.deferred import defer_curves
+from commonwatt.chain.embedded.deferred import defer
 
-defer_curves()
+defer()
 
 from commonwatt.chain.embedded.chain import EmbeddedChain
 
