@@ -80,7 +80,6 @@ def test_an_honest_record_is_counted_in_whole_watt_hours(home: Home) -> None:
 FORGERIES: dict[str, tuple[Callable[[Home], dict], Reason]] = {
     "in another version": (lambda _: {"version": 2}, Reason.VERSION_UNKNOWN),
     "for another ledger": (lambda _: {"ledger": b"elsewher"}, Reason.LEDGER_WRONG),
-    "as a correction": (lambda _: {"kind": Kind.CORRECTION}, Reason.KIND_UNSUPPORTED),
     "of a kind nobody knows": (lambda _: {"kind": 200}, Reason.KIND_UNSUPPORTED),
     "under number zero": (lambda _: {"sequence": 0}, Reason.SEQUENCE_USED),
     "after another record": (lambda _: {"previous": b"p" * 32}, Reason.PREVIOUS_WRONG),
@@ -324,12 +323,19 @@ def test_every_reason_says_what_its_sender_can_do() -> None:
     assert all(len(reason.value) > 10 for reason in Reason)
 
 
-def test_every_reason_is_given_by_some_test_above() -> None:
+def test_a_correction_is_not_judged_as_a_record_that_follows(home: Home) -> None:
+    verdict = home.judge(home.signed(kind=Kind.CORRECTION))
+    assert verdict == Refused(verdict.signed, Reason.KIND_UNSUPPORTED)
+
+
+def test_every_reason_is_given_by_some_test_above_or_of_corrections() -> None:
     given_here = {expected for _, expected in FORGERIES.values()} | {
         Reason.UNREADABLE,
         Reason.METER_UNKNOWN,
         Reason.SIGNATURE_WRONG,
         Reason.TOO_LATE,
+        Reason.CORRECTS_NOTHING,
+        Reason.CORRECTS_STORAGE,
     }
     assert given_here == set(Reason)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from commonwatt.meter.keys import low_s, verify
+from commonwatt.meter.keys import in_low_form, verify
 from commonwatt.meter.record import (
     RECORD_BYTES,
     RECORD_VERSION,
@@ -189,7 +189,7 @@ def _judge_sound(
     reason = _first_reason(record, digest, registration, around, gate)
     if reason and not (released and reason is Reason.OVER_CAPACITY):
         return Refused(signed, reason)
-    sound = SignedRecord(signed.record, low_s(signed.signature))
+    sound = in_low_form(signed)
     import_wh, export_wh = _wh_since(around.before, record)
     gap = not _follows(around.before, record)
     if record.time_end < gate.interval.end:

@@ -28,7 +28,7 @@ from commonwatt.meter.acceptance import (
     standing_after,
     unreadable,
 )
-from commonwatt.meter.keys import low_s, verify
+from commonwatt.meter.keys import in_low_form, verify
 from commonwatt.meter.record import Kind, Record, SignedRecord
 from commonwatt.meter.registration import Registration, Role
 from commonwatt.quantity import MWH_PER_WH
@@ -140,7 +140,7 @@ def judge_correction(
         return Refused(signed, reason)
     old, after = settled.at.record, settled.after
     return Late(
-        signed=SignedRecord(signed.record, low_s(signed.signature)),
+        signed=in_low_form(signed),
         record=record,
         digest=digest,
         import_wh=record.import_mwh // MWH_PER_WH - old.import_mwh // MWH_PER_WH,

@@ -47,6 +47,12 @@ def low_s(signature: bytes) -> bytes:
     return signature[:32] + ((CURVE_ORDER - s) % CURVE_ORDER).to_bytes(32)
 
 
+def in_low_form(signed: SignedRecord) -> SignedRecord:
+    """A record with the low form of its signature."""
+    low = low_s(signed.signature)
+    return signed if low is signed.signature else SignedRecord(signed.record, low)
+
+
 def other_form(signature: bytes) -> bytes:
     """The other valid form `(r, n - s)` of a signature; what a forger would try."""
     return signature[:32] + (CURVE_ORDER - int.from_bytes(signature[32:])).to_bytes(32)

@@ -8,6 +8,7 @@ from threading import Barrier
 import pytest
 
 from commonwatt.meter.acceptance import Accepted, Duplicate, Reason, Refused
+from commonwatt.meter.keys import other_form
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.service.clock import RecordClock
@@ -37,6 +38,14 @@ def test_verdicts_come_in_the_order_of_the_batch_and_equal_records_count_once(to
     assert sorted(type(verdict).__name__ for verdict in again) == [
         "Accepted", "Accepted", "Duplicate", "Duplicate", "Duplicate",
     ]  # fmt: skip
+
+
+def test_a_record_counts_in_whichever_form_its_signature_comes(town: Town) -> None:
+    first, second, *_ = town.records()
+    other = SignedRecord(first.record, other_form(first.signature))
+    verdicts = town.hosted.take([other, second, first])
+    assert [type(verdict) for verdict in verdicts] == [Accepted, Accepted, Duplicate]
+    assert {verdict.signed for verdict in verdicts} == {first, second}
 
 
 def test_what_comes_at_the_same_time_is_written_together_and_each_hears_its_own(

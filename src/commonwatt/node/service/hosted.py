@@ -12,6 +12,7 @@ from commonwatt.chain.ledger import Ledger
 from commonwatt.errors import CommonwattError
 from commonwatt.market.book import Limits
 from commonwatt.meter.acceptance import Accepted, Duplicate, Late, Reason, Refused, Verdict
+from commonwatt.meter.keys import in_low_form
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.book_store import BookStore
 from commonwatt.node.errors import DatabaseUnusable
@@ -135,7 +136,8 @@ class Hosted:
         Raises:
             DatabaseUnusable: nothing of it is acknowledged; the sender may try again.
         """
-        request, began = _Request(batch), perf_counter()
+        # One form for both forms of a signature, so that equal records are equal.
+        request, began = _Request([in_low_form(signed) for signed in batch]), perf_counter()
         with self._queue_lock:
             self._queue.append(request)
         with self._lock:

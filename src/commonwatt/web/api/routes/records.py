@@ -3,7 +3,6 @@
 import msgspec
 
 from commonwatt.meter.acceptance import Refused
-from commonwatt.meter.keys import low_s
 from commonwatt.meter.record import RECORD_BYTES, SIGNATURE_BYTES, SignedRecord
 from commonwatt.node.service.hosted import result_of
 from commonwatt.web.api import shapes
@@ -40,7 +39,7 @@ def of_bytes(body: bytes) -> list[SignedRecord]:
             "batch-unusable", f"body of {len(body)} bytes: not a multiple of {ENTRY_BYTES}"
         )
     return [
-        _signed(body[at : at + RECORD_BYTES], body[at + RECORD_BYTES : at + ENTRY_BYTES])
+        SignedRecord(body[at : at + RECORD_BYTES], body[at + RECORD_BYTES : at + ENTRY_BYTES])
         for at in range(0, len(body), ENTRY_BYTES)
     ]
 
@@ -50,12 +49,8 @@ def of_json(body: bytes) -> list[SignedRecord]:
     sent = read_document(_decode, body, "batch-unusable")
     try:
         return [
-            _signed(bytes.fromhex(one.record), bytes.fromhex(one.signature)) for one in sent.records
+            SignedRecord(bytes.fromhex(one.record), bytes.fromhex(one.signature))
+            for one in sent.records
         ]
     except ValueError:  # the pattern has let through only hex digits and a last line feed
         raise Problem("batch-unusable", "a record or signature is not hex digits") from None
-
-
-def _signed(record: bytes, signature: bytes) -> SignedRecord:
-    # One form for both forms of a signature, so that equal records are equal.
-    return SignedRecord(record, low_s(signature))
