@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,8 @@ QUARTERS, QUARTER_HOMES, QUARTER_ROOFS, QUARTER_INTERVALS, QUICK_QUARTER_INTERVA
 """Of the town for two workers: four communities of 1,050 meters, so that 1,000 close nothing."""
 ROUNDS = 3
 POLLERS, POLLS_S, QUICK_POLLS_S = 200, 15, 4
+BUSY_INTERVALS = 3
+"""Of the one community, while people look: a quarter hour in a few seconds."""
 START_S, SETTLED_S = 1.0, 60.0
 ADVANCE = ("--advance", "1", "--every", "6")
 _SECONDS = re.compile(r"interval_closed .* seconds=([0-9.]+)")
@@ -53,8 +56,9 @@ def measure(folder: Path, *, quick: bool) -> list[Section]:
 def _one_community(folder: Path, intervals: int, *, quick: bool) -> Section:
     """Intake without a close, then every close, then people who look."""
     port = free_port()
-    make(folder, port, (1, HOMES, ROOFS, intervals))
-    files = [batch_files(folder, 0, interval) for interval in range(intervals)]
+    make(folder, port, (1, HOMES, ROOFS, intervals + BUSY_INTERVALS))
+    files = [batch_files(folder, 0, n) for n in range(intervals + BUSY_INTERVALS)]
+    files, later = files[:intervals], files[intervals:]
     with serving(folder, port, 1) as node:
         first = node.communities()[0]["open_interval"]
         before = node.cpu_seconds
@@ -67,10 +71,16 @@ def _one_community(folder: Path, intervals: int, *, quick: bool) -> Section:
         whole = node.cpu_seconds - before
         everything = sum(sent.accepted for sent in taken)
         polls = _polls(node, QUICK_POLLS_S if quick else POLLS_S)
+        with ThreadPoolExecutor(1) as pool:
+            polling = pool.submit(_polls, node, QUICK_POLLS_S if quick else POLLS_S)
+            for interval, paths in enumerate(later, intervals + 1):
+                send(node, [[(0, path) for path in paths]])
+                node.await_paid(first + interval * INTERVAL_S, SETTLED_S)
+            busy = polling.result()
         peak = node.peak_mb
     require(everything == intervals * (HOMES + ROOFS), f"{everything} records were accepted")
     closes = sorted(map(float, _SECONDS.findall((folder / "serve.log").read_text())))
-    require(len(closes) == intervals, f"{len(closes)} intervals were closed")
+    require(len(closes) == intervals + BUSY_INTERVALS, f"{len(closes)} intervals were closed")
     tree = _tree_seconds([paths[0] for paths in files])
     rate = records / (intake + tree)
     return Section(
@@ -114,6 +124,13 @@ def _one_community(folder: Path, intervals: int, *, quick: bool) -> Section:
                 unit="s",
                 runs=(polls[len(polls) * 99 // 100],),
                 target=POLL_S_MAX,
+                digits=3,
+            ),
+            Figure(
+                name="node_busy_poll_p99_seconds",
+                what=f"the same while {BUSY_INTERVALS} intervals come in and close",
+                unit="s",
+                runs=(busy[len(busy) * 99 // 100],),
                 digits=3,
             ),
             Figure(
