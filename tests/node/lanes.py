@@ -1,6 +1,7 @@
 """A node over a street, and lanes as a chain would keep them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from commonwatt.audit.facts import AnchoredClose, ChainFacts
@@ -86,6 +87,19 @@ def node_over(
         publisher=publisher or Publisher(folder),  # type: ignore[arg-type]
         now=lambda: street.start.end + 3_600 * 24,
     )
+
+
+@contextmanager
+def begun(street: Street, folder: Path) -> Iterator[tuple[Node, LanesInMemory]]:
+    """A node that has caught up, and its lanes; its database is `node.sqlite` in the folder."""
+    lanes, database = (
+        LanesInMemory(len(street.balances), 10 * EURO),
+        NodeFile(folder / "node.sqlite"),
+    )
+    node = node_over(street, folder, lanes, database)
+    node.catch_up()
+    yield node, lanes
+    database.close()
 
 
 def facts_of(street: Street, lanes: LanesInMemory) -> ChainFacts:

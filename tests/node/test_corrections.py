@@ -15,7 +15,7 @@ from commonwatt.node.folder import FolderFiles
 from commonwatt.node.pipeline import Terms
 from commonwatt.quantity import Interval
 from effort import effort
-from node.lanes import LanesInMemory, NodeFile, energy_of, facts_of, node_over
+from node.lanes import LanesInMemory, NodeFile, begun, energy_of, facts_of, node_over
 from street import EURO, TARIFF, Street, corrections
 
 TERMS = Terms(TARIFF)
@@ -36,43 +36,37 @@ def test_a_correction_is_taken_once_its_record_is_settled_and_is_a_duplicate_eve
 ) -> None:
     street = Street(start=EVENING)
     batches = made(street)
-    lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(tmp_path / "node.sqlite")
-    node = node_over(street, tmp_path, lanes, database)
-    node.catch_up()
-    node.receive(batches[0])
-    correction = street.grid[1].correct(batches[0][1], -100_000)
-    assert node.receive([correction]) == [Refused(correction, Reason.CORRECTS_NOTHING)]
-    node.close(TERMS)
-    *others, verdict = node.receive([*batches[1][:1], correction])
-    assert [type(other) for other in others] == [Accepted]
-    assert isinstance(verdict, Late)
-    assert (verdict.import_wh, verdict.counted_until) == (-100, None)
-    assert node.receive([correction]) == [Duplicate(correction)]
-    node.receive(batches[1][1:])
-    node.close(TERMS)
-    assert node.receive([correction]) == [Duplicate(correction)]
-    again = street.grid[1].correct(batches[0][1], -50_000)
-    assert node.receive([again]) == [Refused(again, Reason.CORRECTS_NOTHING)]
-    too_much = street.grid[1].correct(correction, 9_000_000_000)
-    assert node.receive([too_much]) == [Refused(too_much, Reason.REGISTER_FELL)]
-    node.close(TERMS)
-    node.publish()
-    database.close()
-    found = audit(FolderFiles(tmp_path), facts_of(street, lanes))
-    assert (found.verdict, found.refused) == ("ok", 3)
+    with begun(street, tmp_path) as (node, lanes):
+        node.receive(batches[0])
+        correction = street.grid[1].correct(batches[0][1], -100_000)
+        assert node.receive([correction]) == [Refused(correction, Reason.CORRECTS_NOTHING)]
+        node.close(TERMS)
+        *others, verdict = node.receive([*batches[1][:1], correction])
+        assert [type(other) for other in others] == [Accepted]
+        assert isinstance(verdict, Late)
+        assert (verdict.import_wh, verdict.counted_until) == (-100, None)
+        assert node.receive([correction]) == [Duplicate(correction)]
+        node.receive(batches[1][1:])
+        node.close(TERMS)
+        assert node.receive([correction]) == [Duplicate(correction)]
+        again = street.grid[1].correct(batches[0][1], -50_000)
+        assert node.receive([again]) == [Refused(again, Reason.CORRECTS_NOTHING)]
+        too_much = street.grid[1].correct(correction, 9_000_000_000)
+        assert node.receive([too_much]) == [Refused(too_much, Reason.REGISTER_FELL)]
+        node.close(TERMS)
+        node.publish()
+        found = audit(FolderFiles(tmp_path), facts_of(street, lanes))
+        assert (found.verdict, found.refused) == ("ok", 3)
 
 
 def test_a_batterys_record_is_not_corrected(tmp_path: Path) -> None:
     street = Street(start=EVENING, batteries=1, storage_permille=900)
     batch = street.measure([0, 0, 0], [0, 0, 0], [0], [100])
-    database = NodeFile(tmp_path / "node.sqlite")
-    node = node_over(street, tmp_path, LanesInMemory(3, 10 * EURO), database)
-    node.catch_up()
-    node.receive(batch)
-    node.close(TERMS)
-    correction = street.stores[0].correct(batch[-1], -1_000)
-    assert node.receive([correction]) == [Refused(correction, Reason.CORRECTS_STORAGE)]
-    database.close()
+    with begun(street, tmp_path) as (node, _):
+        node.receive(batch)
+        node.close(TERMS)
+        correction = street.stores[0].correct(batch[-1], -1_000)
+        assert node.receive([correction]) == [Refused(correction, Reason.CORRECTS_STORAGE)]
 
 
 def test_a_correction_over_the_rated_power_counts_once_the_operator_releases_it(
@@ -80,18 +74,15 @@ def test_a_correction_over_the_rated_power_counts_once_the_operator_releases_it(
 ) -> None:
     street = Street(start=EVENING)
     batches = made(street)
-    lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(tmp_path / "node.sqlite")
-    node = node_over(street, tmp_path, lanes, database)
-    node.catch_up()
-    node.receive(batches[0])
-    node.close(TERMS)
-    much = street.grid[1].correct(batches[0][1], 9_000_000_000)
-    assert node.receive([much]) == [Refused(much, Reason.OVER_CAPACITY)]
-    assert isinstance(node.release(1, much), Late)
-    node.close(TERMS)
-    node.publish()
-    database.close()
-    assert audit(FolderFiles(tmp_path), facts_of(street, lanes)).verdict == "ok"
+    with begun(street, tmp_path) as (node, lanes):
+        node.receive(batches[0])
+        node.close(TERMS)
+        much = street.grid[1].correct(batches[0][1], 9_000_000_000)
+        assert node.receive([much]) == [Refused(much, Reason.OVER_CAPACITY)]
+        assert isinstance(node.release(1, much), Late)
+        node.close(TERMS)
+        node.publish()
+        assert audit(FolderFiles(tmp_path), facts_of(street, lanes)).verdict == "ok"
 
 
 @pytest.mark.parametrize("seed", range(3))
