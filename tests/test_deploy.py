@@ -4,7 +4,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from bed import init
 from commonwatt.node.service import checks_memory
 from commonwatt.node.service.checks_memory import broker
 from commonwatt.node.service.finding import Finding, Patient
+from commonwatt.web.api.settings import read_api_settings
+from commonwatt.web.metrics import is_within
 from mosquitto import Broker, mosquitto_program
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -102,6 +106,42 @@ def test_the_unit_starts_a_command_that_there_is_in_the_directory_it_may_write()
 
 
 # Containers
+
+
+def test_prometheus_may_read_the_figures_and_no_other_container_may() -> None:
+    yaml = pytest.importorskip("yaml")
+    folder = DEPLOY / "container"
+    composition = yaml.safe_load((folder / "compose.yaml").read_text())
+    mounts = composition["services"]["node"]["volumes"]
+    assert "./api.toml:/data/api.toml:ro" in mounts
+    networks = tuple(ip_network(one) for one in read_api_settings(folder).metrics_from)
+    own = composition["services"]["prometheus"]["networks"]["default"]["ipv4_address"]
+    assert is_within(own, networks)
+    assert is_within("127.0.0.1", networks)
+    [within] = composition["networks"]["default"]["ipam"]["config"]
+    others = [str(one) for one in ip_network(within["subnet"]).hosts()]
+    assert own in others
+    assert not any(is_within(one, networks) for one in others if one != own)
+
+
+def test_the_image_has_what_the_composition_needs() -> None:
+    text = (DEPLOY / "container" / "Containerfile").read_text()
+    [extra] = re.findall(r"pip install --no-cache-dir '\.\[(\w+)\]'", text)
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]
+    needed = project["optional-dependencies"][extra]
+    assert any(line.startswith("psycopg") for line in needed)
+
+
+def test_options_of_the_program_that_the_files_name_are_there() -> None:
+    words = " ".join(
+        path.read_text() for path in sorted(DEPLOY.rglob("*")) if path.suffix != ".json"
+        and path.is_file()
+    )  # fmt: skip
+    page = (DEPLOY.parent / "docs" / "cli.md").read_text()
+    chapter = page.partition("## commonwatt serve\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"(?:serve \S+|command: \[serve, /data,) ?(--[a-z-]+)", words))
+    assert named == {"--workers"}
+    assert all(f"| `{option}` |" in chapter for option in named)
 
 
 def test_the_composition_names_files_variables_and_addresses_that_there_are() -> None:

@@ -1,5 +1,6 @@
-"""A second record under the number of one that came early, while the node is behind."""
+"""Records that come early, while the node is behind: in any order, and others in their place."""
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -82,4 +83,29 @@ def test_one_that_comes_together_with_its_copy_is_told_with_the_same_interval(
     node.publish()
     found = audit(FolderFiles(tmp_path), facts_of(street, lanes))
     assert (found.verdict, found.refused) == ("ok", 1)
+    database.close()
+
+
+@pytest.mark.parametrize("order", list(permutations(range(INTERVALS))))
+@pytest.mark.parametrize("restarts", [False, True])
+def test_in_whichever_order_intervals_come_their_statements_are_the_same(
+    tmp_path: Path, order: tuple[int, ...], *, restarts: bool
+) -> None:
+    street, straight = Street(), Street()
+    made, _ = signed_by(street)
+    lanes, database = LanesInMemory(3, 10 * EURO), NodeFile(tmp_path / "node.sqlite")
+    node = begun(street, tmp_path, lanes, database)
+    for index in order:
+        node.receive(made[index])
+        if restarts:
+            node = begun(street, tmp_path, lanes, database)
+    for _ in range(INTERVALS):
+        node.close(TERMS)
+        if restarts:
+            node = begun(street, tmp_path, lanes, database)
+    node.publish()
+    found = audit(FolderFiles(tmp_path), facts_of(street, lanes))
+    assert found.verdict == "ok"
+    anchors = [straight.close(batch).header.anchor for batch in made]
+    assert [anchor for anchor, _ in lanes.closed.values()] == anchors
     database.close()

@@ -109,6 +109,59 @@ def run(folder: Path, /, *, once: Flag = False) -> int:
 
 
 @gateway_app.command
+def exchange(
+    folder: Path,
+    meter: str,
+    /,
+    *,
+    final_import_kwh: str,
+    final_export_kwh: str,
+    start_import_kwh: str,
+    start_export_kwh: str,
+    at: str | None = None,
+    device: Several = (),
+) -> int:
+    """Let a meter's registers go on after its device was exchanged; stop the gateway first.
+
+    Args:
+        folder: The gateway's directory.
+        meter: The meter's name in this gateway.
+        final_import_kwh: What the old device said at last in register 1.8.0, in kWh.
+        final_export_kwh: What the old device said at last in register 2.8.0, in kWh.
+        start_import_kwh: What the new device said at first in register 1.8.0, in kWh.
+        start_export_kwh: What the new device said at first in register 2.8.0, in kWh.
+        at: When it was exchanged, as 2016-06-21T12:00:00Z; now unless given.
+        device: What the new device calls itself; the same as the old one unless given.
+    """
+    from commonwatt.cli.gateway_restate import run_exchange  # noqa: PLC0415 - heavy
+
+    return run_exchange(
+        folder,
+        meter,
+        final=(final_import_kwh, final_export_kwh),
+        start=(start_import_kwh, start_export_kwh),
+        at=at,
+        devices=device,
+    )
+
+
+@gateway_app.command
+def correct(folder: Path, meter: str, /, *, end: str, import_kwh: str, export_kwh: str) -> int:
+    """Correct a record that the node has: sign what the device's registers truly were.
+
+    Args:
+        folder: The gateway's directory; the gateway may run meanwhile.
+        meter: The meter's name in this gateway.
+        end: End of the record's interval, as 2016-06-21T12:00:00Z.
+        import_kwh: What register 1.8.0 of the device truly was then, in kWh.
+        export_kwh: What register 2.8.0 of the device truly was then, in kWh.
+    """
+    from commonwatt.cli.gateway_restate import run_correct  # noqa: PLC0415 - heavy
+
+    return run_correct(folder, meter, end=end, shown=(import_kwh, export_kwh))
+
+
+@gateway_app.command
 def show(folder: Path, /, *, json: Flag = False) -> int:
     """Show a gateway's meters, what waits for the node, and what the node refused.
 

@@ -78,13 +78,13 @@ def run_init(folder: Path, options: InitOptions) -> int:
             ledger=options.ledger,
             interval_s=options.interval,
         )
-        return await begin_meter(folder, settings, new, _password())
+        return await begin_meter(folder, settings, new, meter_password())
 
     begun = asyncio.run(work())
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(begun.registration)).decode() + "\n")
     sys.stdout.flush()
     opening = begun.opening
-    stands = f"{_kwh(opening.import_mwh)} in, {_kwh(opening.export_mwh)} out"
+    stands = f"{kwh(opening.import_mwh)} in, {kwh(opening.export_mwh)} out"
     lines = (
         f"meter {begun.meter.name}: {begun.meter_id.hex()}",
         f"device {', '.join(begun.meter.devices)} counts {begun.meter.counts}",
@@ -136,7 +136,8 @@ def _mwh(text: str | None, name: str) -> int | None:
     return None if text is None else read_energy(text, "kWh", name)
 
 
-def _kwh(mwh: int) -> str:
+def kwh(mwh: int) -> str:
+    """Energy for people."""
     return f"{decimal_text(mwh, MWH_PER_KWH_PLACES)} kWh"
 
 
@@ -147,7 +148,7 @@ def run_gateway(folder: Path, *, once: bool) -> int:
 
 
 async def _work(folder: Path, *, once: bool) -> None:
-    gateway = Gateway(folder, _password())
+    gateway = Gateway(folder, meter_password())
     try:
         if once:
             await gateway.run_once()
@@ -184,14 +185,14 @@ def run_show(folder: Path, *, as_json: bool) -> int:
         print(f"meter       {meter.name} ({meter.registration.role}) {meter.meter}")
         print(
             f"  last      record {meter.sequence} until {meter.time_end}: "
-            f"{_kwh(meter.import_mwh)} in, {_kwh(meter.export_mwh)} out; {meter.waiting} wait"
+            f"{kwh(meter.import_mwh)} in, {kwh(meter.export_mwh)} out; {meter.waiting} wait"
         )
     for refused in found.refused[-REFUSED_SHOWN_MAX:]:
         print(f"refused     {refused.reason}: record {refused.sequence} of {refused.meter}")
     return 0
 
 
-def _password() -> str | None:
+def meter_password() -> str | None:
     """The same as the node's keys are encrypted with; None where the environment names none."""
     if not os.environ.get(PASSWORD_NAME) and not os.environ.get(PASSWORD_FILE_NAME):
         return None

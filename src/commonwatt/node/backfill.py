@@ -159,7 +159,7 @@ class _Past(Database):
         super().__init__(database.scope)
         self._stretch = stretch
 
-    def checkpoint(self) -> tuple[int, bytes] | None:
+    def checkpoint(self, until: int | None = None) -> tuple[int, bytes] | None:  # noqa: ARG002 - its own
         start = self._stretch.start
         state = self.checkpoint_at(start)
         return None if state is None else (start, state)

@@ -1,6 +1,8 @@
 """What can go wrong around a node."""
 
+from commonwatt.chain.errors import ChainError
 from commonwatt.errors import InputError
+from commonwatt.quantity import time_text
 
 
 class FolderUnusable(InputError):
@@ -42,3 +44,35 @@ class LanesRestless(InputError):
             f"interval {start}: stated {statements} times, and each time somebody paid in or out "
             "before it could be paid; nothing is lost, run again with --resume"
         )
+
+
+class ChainSetBack(ChainError):
+    """The chain lacks intervals that it had closed."""
+
+    def __init__(self, first: int, start: int) -> None:
+        """Name the first interval it lacks and the one that should have been next.
+
+        Args:
+            first: start of the first one missing; 0 if it has none at all.
+            start: of the one that was to be closed.
+        """
+        missing = f"from {time_text(first)} on" if first else "of all intervals"
+        super().__init__(
+            f"the chain was set back: it lacks the closes {missing}, which it had confirmed, so "
+            f"{time_text(start)} cannot follow; the missing ones are sent again in order. If this "
+            "comes again, is chain.url a node that lags behind, or one restored from a backup?"
+        )
+        self.first, self.start = first, start
+
+
+class FlowsMissing(ChainError):
+    """The chain lacks deposits or withdrawals that a statement has seen."""
+
+    def __init__(self, start: int, *, seen: int, there: int) -> None:
+        """Name the interval, how many its statement has seen and how many there are."""
+        super().__init__(
+            f"the chain was set back: {there} deposits and withdrawals are there, the statement "
+            f"of {time_text(start)} has seen {seen}; nothing is paid until they are there again "
+            "in the same order: have whoever made them send them again, or restore the chain"
+        )
+        self.start, self.seen, self.there = start, seen, there

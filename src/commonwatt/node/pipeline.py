@@ -19,7 +19,7 @@ from commonwatt.errors import require
 from commonwatt.market.book import Limits, Tariff
 from commonwatt.meter.acceptance import Verdict
 from commonwatt.meter.record import SignedRecord
-from commonwatt.node.errors import LanesRestless
+from commonwatt.node.errors import ChainSetBack, LanesRestless
 from commonwatt.node.folder import Publisher
 from commonwatt.node.keeping import keep_inputs, keep_state, kept_inputs, kept_state
 from commonwatt.node.lanes import LaneFunds, Payment, Treasury
@@ -272,7 +272,13 @@ class Node:
             if found is not None:
                 return found
         self._is_unsure = True
-        payment = self._treasury.pay(header.encode(), stated.statement.deltas)
+        try:
+            payment = self._treasury.pay(header.encode(), stated.statement.deltas)
+        except ChainSetBack as back:
+            # What is not on the chain is sent again by whoever recalls it from the database. If
+            # that has been done and did not help, the operator must look at the chain.
+            self._is_untold |= self._database.mark_unpaid(back.first) > 0
+            raise
         self._is_unsure = False
         return payment
 
@@ -283,7 +289,6 @@ class Node:
         self._database.mark_paid(start, payment.transaction, payment.gas, seconds)
         self._funds = stated.funds_after
         self._stated.popleft()
-        self._is_unsure = False
         try:
             self._tell(closed)
         except BaseException:
@@ -349,7 +354,7 @@ class Node:
         Raises:
             InvariantBroken: if the database leads to other anchors than it holds.
         """
-        checkpoint = self._database.checkpoint()
+        checkpoint = self._database.checkpoint(self._database.first_unpaid())
         self._records.recall_released()
         if checkpoint is not None:
             start, state = checkpoint

@@ -56,6 +56,8 @@ class Records:
         """With everything acknowledged."""
         self._accepted: dict[int, dict[bytes, Accepted]] = {}
         """Records of the open interval and later ones, by end and meter."""
+        self._out_of_order: set[bytes] = set()
+        """Meters with a record of a later interval that came before one of an earlier interval."""
         self._late: list[Late] = []
         """Records of closed intervals that came while the open one was."""
         self._released: set[bytes] = set()
@@ -217,7 +219,8 @@ class Records:
         late, self._late = self._late, []
         self._standings = dict(after.standings)
         early, self._accepted = self._accepted, {}
-        meters = {verdict.record.meter for verdict in late}
+        meters = {verdict.record.meter for verdict in late} | self._out_of_order
+        self._out_of_order = set()
         for end, verdicts in sorted(early.items()):
             mine = [v.signed for meter, v in verdicts.items() if meter in meters]
             others = [verdict for meter, verdict in verdicts.items() if meter not in meters]
@@ -267,7 +270,11 @@ class Records:
                 self._late.append(verdict)
             else:
                 self._accepted.setdefault(verdict.record.time_end, {})[meter] = verdict
-            self._standings[meter] = standing_after(self._standings[meter], verdict)
+            last = self._standings[meter]
+            self._standings[meter] = standing_after(last, verdict)
+            if isinstance(verdict, Accepted) and self._standings[meter].digest == last.digest:
+                # What a later record counted included this one's energy.
+                self._out_of_order.add(meter)
 
     def _judged(
         self,

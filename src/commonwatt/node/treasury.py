@@ -7,6 +7,7 @@ from commonwatt.chain.connection import Account
 from commonwatt.chain.errors import Reverted
 from commonwatt.chain.ledger import Ledger
 from commonwatt.errors import require
+from commonwatt.node.errors import ChainSetBack, FlowsMissing
 from commonwatt.node.lanes import LaneFunds, Payment
 from commonwatt.statement.header import Header
 
@@ -42,11 +43,22 @@ class LedgerTreasury:
         )
 
     def pay(self, header: bytes, deltas: Sequence[bytes]) -> Payment | None:
-        """Close an interval on the chain; None if its lanes have moved since it was stated."""
+        """Close an interval on the chain; None if its lanes have moved since it was stated.
+
+        Raises:
+            ChainSetBack: the chain lacks closes before it.
+            FlowsMissing: it lacks deposits or withdrawals that the statement has seen.
+        """
         try:
             receipt = self._ledger.close(self._closer, header, deltas)
         except Reverted:
-            if self._ledger.flows() == Header.decode(header).flows:
+            stated, flows = Header.decode(header), self._ledger.flows()
+            last, duration, anchor, _ = self._ledger.last()
+            if anchor != stated.previous and last + duration < stated.start:
+                raise ChainSetBack(last + duration, stated.start) from None
+            if flows < stated.flows:
+                raise FlowsMissing(stated.start, seen=stated.flows, there=flows) from None
+            if flows == stated.flows:
                 raise
             return None
         self._confirm(receipt.tx_hash)

@@ -23,6 +23,7 @@ from commonwatt.meter.acceptance import (
     Accepted,
     Duplicate,
     Gate,
+    Late,
     Reason,
     Refused,
     Standing,
@@ -30,6 +31,7 @@ from commonwatt.meter.acceptance import (
     judge,
     opening_standing,
 )
+from commonwatt.meter.correction import Around, around_of, is_correction, judge_correction
 from commonwatt.meter.record import Record, SignedRecord
 from commonwatt.meter.registration import NO_SOURCE, Registration, Role
 from commonwatt.quantity import SECONDS_PER_DAY, Interval
@@ -57,6 +59,10 @@ class StubNode:
         """Accepted, by meter, in order."""
         self._known: set[bytes] = set()
         self.verdicts: Counter[str] = Counter()
+        self.versions: dict[bytes, list[list[SignedRecord]]] = {}
+        """Each accepted record with its corrections, by meter."""
+        self.open_from = FAR_FUTURE
+        """Records until before then are settled, and can be corrected."""
 
     def register(self, entry: dict[str, str]) -> bytes:
         """Register a meter as `commonwatt gateway init` prints it."""
@@ -97,18 +103,41 @@ class StubNode:
 
     def _judge(self, signed: SignedRecord) -> Verdict:
         meter = signed.record[12:32]
+        if is_correction(signed):
+            return self._judge_correction(signed)
         gate = Gate(LEDGER, Interval(0, self.interval_s), self.now)
         verdict = judge(signed, self._registrations.get(meter), self._standings.get(meter), gate)
         if isinstance(verdict, Accepted):
             self._standings[meter] = Standing(verdict.record, verdict.digest)
             self.records[meter].append(verdict.record)
             self._known.add(verdict.digest)
+            self.versions.setdefault(meter, []).append([signed])
         elif isinstance(verdict, Refused) and verdict.reason is Reason.SEQUENCE_USED:
             return Duplicate(signed) if signed.digest in self._known else verdict
         return verdict
 
+    def _judge_correction(self, signed: SignedRecord) -> Verdict:
+        gate = Gate(LEDGER, Interval(0, self.interval_s), self.now, since=0)
+        registration = self._registrations.get(signed.meter)
+        verdict = judge_correction(signed, registration, gate, self)
+        if isinstance(verdict, Late):
+            sequence = Record.decode(signed.record).sequence
+            for versions in self.versions[signed.meter]:
+                if Record.decode(versions[0].record).sequence == sequence:
+                    versions.append(signed)
+        return verdict
+
+    def around(self, meter: bytes, time_end: int, *, settled: bool) -> Around:
+        """Records next to an end; the open interval's only where not only settled ones count."""
+        found = around_of(self.versions.get(meter, []), time_end)
+        return found._replace(at=None) if settled and time_end >= self.open_from else found
+
+    def newest(self, meter: bytes) -> list[Record]:
+        """The newest version of each record, in order."""
+        return [Record.decode(versions[-1].record) for versions in self.versions[meter]]
+
     def _said(self, verdict: Verdict) -> dict[str, object]:
-        said = type(verdict).__name__.lower()
+        said = "accepted" if isinstance(verdict, Late) else type(verdict).__name__.lower()
         reason = verdict.reason.name if isinstance(verdict, Refused) else None
         self.verdicts[reason or said] += 1
         return {
@@ -149,9 +178,11 @@ class Weather:
 
     def __init__(self) -> None:
         self.mood = "fine"
-        """fine, silent, 503, 404, cut, cut early, garbage, others, forgetful, slow or too large."""
+        """fine, silent, 503, 404, 307, cut, cut early, garbage, others, forgetful or slow."""
         self.records_max = 10_000
         self.requests = 0
+        self.location = ""
+        """With the mood 307: where requests are sent on to."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -163,7 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
     stopping: threading.Event
 
     def do_GET(self) -> None:
-        if self.path == f"/v1/communities/{COMMUNITY}":
+        if self.weather.mood == "307":
+            self._answer(307, b"{}", {"Location": self.weather.location})
+        elif self.path == f"/v1/communities/{COMMUNITY}":
             self._answer(200, json.dumps(self.node.about()).encode())
         else:
             self._answer(404, b'{"title": "Not Found", "detail": "no such community"}')
@@ -181,8 +214,9 @@ class _Handler(BaseHTTPRequestHandler):
         if mood == "cut early":
             self.close_connection = True
             return
-        if mood in ("503", "404"):
-            self._answer(int(mood), b'{"title": "Service Unavailable"}', {"Retry-After": "1"})
+        if mood in ("503", "404", "307"):
+            headers = {"Retry-After": "1", "Location": self.weather.location}
+            self._answer(int(mood), b'{"title": "Service Unavailable"}', headers)
             return
         if len(body) // ENTRY > self.weather.records_max:
             self._answer(413, b"{}")

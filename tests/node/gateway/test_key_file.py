@@ -88,18 +88,18 @@ def test_the_password_may_be_in_a_file_as_it_may_for_the_node(
 ) -> None:
     monkeypatch.delenv(PASSWORD_NAME, raising=False)
     monkeypatch.delenv(PASSWORD_FILE_NAME, raising=False)
-    assert gateway_run._password() is None
+    assert gateway_run.meter_password() is None
     (tmp_path / "password").write_text("tulip\n")
     monkeypatch.setenv(PASSWORD_FILE_NAME, str(tmp_path / "password"))
-    assert gateway_run._password() == "tulip"
+    assert gateway_run.meter_password() == "tulip"
     monkeypatch.setenv(PASSWORD_NAME, "rose")
-    assert gateway_run._password() == "rose"
+    assert gateway_run.meter_password() == "rose"
     monkeypatch.setenv(PASSWORD_NAME, "")
-    assert gateway_run._password() == "tulip", "an empty one beside a file means nothing"
+    assert gateway_run.meter_password() == "tulip", "an empty one beside a file means nothing"
     (tmp_path / "empty").write_text("\n")
     monkeypatch.setenv(PASSWORD_FILE_NAME, str(tmp_path / "empty"))
     with pytest.raises(InputError, match="is empty"):
-        gateway_run._password()
+        gateway_run.meter_password()
     monkeypatch.setenv(PASSWORD_FILE_NAME, str(tmp_path / "nothing"))
     with pytest.raises(InputError, match="cannot be read"):
-        gateway_run._password()
+        gateway_run.meter_password()

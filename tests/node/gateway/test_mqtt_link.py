@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from commonwatt.meter.record import Record
+from commonwatt.meter.record import Record, SignedRecord
+from commonwatt.node.gateway.delivered import Correctable
 from commonwatt.node.gateway.delivery import Delivery
 from commonwatt.node.gateway.mqtt_link import MqttLink
+from commonwatt.node.gateway.registers import Registers
+from commonwatt.node.gateway.restate import correction_of
 from commonwatt.node.mqtt.client import BrokerAddress, BrokerAddressUnusable
 from mosquitto import Broker, running_mosquitto
-from node.gateway.bench_of_meters import Bench, meter, registration
+from node.gateway.bench_of_meters import KWH, NOON, QUARTER, Bench, meter, registration
 from node.gateway.stub_node import (
     COMMUNITY,
     OverMqtt,
@@ -140,6 +143,30 @@ def test_answers_about_others_and_nonsense_let_go_of_nothing(world: World) -> No
     world.assert_all_arrived(2)
 
 
+def test_a_late_answer_to_a_record_is_not_taken_for_its_corrections(world: World) -> None:
+    kept: list[tuple[str, bytes]] = []
+    home = world.bench.meters[0].key
+
+    def answer(topic: str, payload: bytes):
+        kept.append((topic, payload))
+        # What was said first is said again, and what is new only when it is asked for once more.
+        yield from kept[:1] if len(kept) == 2 else kept[-1:]
+
+    def sign(found: Correctable) -> SignedRecord:
+        return home.sign(correction_of(found, Registers(0, KWH + 15_000, KWH)).encode())
+
+    world.bench.fill(3)
+    with world.running() as service:
+        service.answer = answer
+        world.deliver_all(answer_s=1.0)
+        assert len(kept) == 1
+        world.bench.spool.correct(home.meter, NOON + QUARTER, sign)
+        world.deliver_all(answer_s=1.0)
+        assert len(kept) >= 3, "the late answer let go of nothing"
+    assert [len(versions) for versions in world.node.versions[home.meter]] == [2, 1, 1]
+    assert world.bench.spool.refused() == []
+
+
 def test_a_node_that_is_away_is_sent_the_same_again(world: World) -> None:
     world.fill(5)
     with capture_logs() as logs:
@@ -156,7 +183,7 @@ def test_a_node_that_asks_for_time_gets_it(world: World) -> None:
     with world.running() as service:
         service.answer = lambda topic, _: [(topic, json.dumps(busy).encode())]
         with capture_logs() as logs:
-            world.deliver(lambda: service.messages >= 4)
+            world.deliver(lambda: service.messages >= 4, answer_s=5.0)
         assert logs[0]["why"] == "the node says 'send later'"
         service.answer = lambda *one: [one]
         world.deliver_all()

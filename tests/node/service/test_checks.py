@@ -146,8 +146,8 @@ def test_a_healthy_node_is_well_in_everything_and_nothing_of_it_changes(lived: L
     # A record of its own meter is in quarantine.
     assert [finding.check for finding in not_well] == ["quarantine"]
     assert [finding.check for finding in findings] == [
-        "settings", "programs", "keys", "disk", "database", "clock", "broker", "address",
-        "contracts", "ether", "funds", "meters", "intervals", "quarantine",
+        "settings", "programs", "keys", "disk", "database", "book", "clock", "broker", "address",
+        "contracts", "ether", "funds", "head", "meters", "intervals", "quarantine",
     ]  # fmt: skip
     says = {finding.check: finding.says for finding in findings}
     assert re.search(r"[1-9]\d* of its journal's entries verified", says["database"])
@@ -442,7 +442,7 @@ def test_a_chain_behind_a_url_is_looked_at(lived: Lived) -> None:
     with answering(lived):
         findings = found_by(chain, lived.folder, lived.end + 100)
         assert all(finding.is_well for finding in findings)
-        assert [f.check for f in findings] == ["chain", "contracts", "ether", "funds"]
+        assert [f.check for f in findings] == ["chain", "contracts", "ether", "funds", "head"]
         assert re.match(r"http://127.0.0.1:\d+, id 20206, block \d+, \d+ s old", findings[0].says)
         stale = only(found_by(chain, lived.folder, lived.end + 10_000))
         assert re.search(r"is [\d,]+ s old", stale.says)

@@ -12,7 +12,10 @@ record is made, and the next one carries the energy in its registers.
 | `key_file` | private keys in files |
 | `registers` | what two readings say of the interval's end between them |
 | `clock` | whether the machine's clock can be believed |
-| `spool` | records on the disk until they are answered |
+| `spool`, `spool_tables` | records on the disk until they are answered |
+| `delivered` | what the node has, as long as it may be corrected; corrections that wait |
+| `exchanges` | exchanged devices: what is added to a meter's registers |
+| `restate` | what people say: an exchanged device, what a record should have said |
 | `signing` | from readings to records in the spool |
 | `sources` | serial lines, sockets, brokers, folders |
 | `feed` | a driver on a source, and the meters read there |

@@ -5,6 +5,7 @@ once it is durable: accepted, duplicate, or refused with a reason. Most reasons 
 however often the record comes; some pass with time, and then the record has to come again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Literal, NamedTuple
@@ -49,6 +50,8 @@ class Answer(NamedTuple):
     reason: str
     """Why it was refused; empty otherwise."""
     duplicate: bool
+    times: int = 1
+    """How often the same message answers so named records."""
 
 
 class NoAnswer(Exception):
@@ -100,6 +103,8 @@ def read_answers(text: bytes) -> list[Answer]:
     try:
         found = _DECODER.decode(text)
         answers = [_answer(result) for result in found.results]
+        times = Counter(answer.name for answer in answers)
+        answers = [answer._replace(times=times[answer.name]) for answer in answers]
     except (msgspec.DecodeError, ValueError) as error:
         raise NoAnswer(f"not the results of a batch ({' '.join(str(error).split())})") from None
     if found.error:
@@ -134,3 +139,19 @@ def of_batch(answers: Iterable[Answer], batch: Sequence[SignedRecord]) -> list[A
         if answer.name in names and (before is None or before.fate is not Fate.TAKEN):
             found[answer.name] = answer
     return list(found.values())
+
+
+def of_correction(answers: Iterable[Answer], name: RecordName, times: int) -> Answer | None:
+    """The answer to a correction, which is named as its original.
+
+    Through a broker an answer to the original, or to an earlier correction, may still come. So a
+    correction is sent several times in one message, one time more than whatever has had its name
+    before: only an answer with as many results is its own.
+
+    Args:
+        answers: what came.
+        name: the correction's.
+        times: how often it was in its message.
+    """
+    own = [answer for answer in answers if answer.name == name and answer.times == times]
+    return next((answer for answer in own if answer.fate is Fate.TAKEN), own[-1] if own else None)

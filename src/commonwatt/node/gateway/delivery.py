@@ -12,15 +12,19 @@ from dataclasses import dataclass
 
 import structlog
 
+from commonwatt.meter.acceptance import Reason
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.gateway.answers import (
     RECORDS_PER_BATCH_MAX,
     Answer,
     Fate,
+    RecordName,
     of_batch,
+    of_correction,
 )
 from commonwatt.node.gateway.backoff import RETRY_S_MAX, Backoff
+from commonwatt.node.gateway.delivered import Numbered
 from commonwatt.node.gateway.link import BatchTooLarge, Link, LinkDown
 from commonwatt.node.gateway.spool import Spool
 
@@ -60,6 +64,7 @@ class Delivery:
         self._backoff = Backoff(retry_s_max)
         self._size = RECORDS_PER_BATCH_MAX
         self._held: dict[bytes, _Hold] = {}
+        self._held_corrections: dict[RecordName, _Hold] = {}
         self._news = asyncio.Event()
         self._is_down = False
 
@@ -108,8 +113,7 @@ class Delivery:
         now = self._now()
         batch = self._batch(now)
         if not batch:
-            waits = [hold.until - now for hold in self._held.values()]
-            return max(min(waits), 0.001) if waits else None
+            return await self._without_batch(now)
         try:
             answers = of_batch(await self._link.send(batch), batch)
         except BatchTooLarge:
@@ -127,6 +131,60 @@ class Delivery:
         if taken:
             _log.info("records_taken", records=taken, waiting=self._spool.count)
         self._hold(answers, now)
+        return 0
+
+    async def _without_batch(self, now: float) -> float | None:
+        """Only corrections are left, or whoever waits by itself."""
+        correction = self._next_correction(now)
+        if correction is not None:
+            return await self._send_correction(correction, now)
+        holds = (*self._held.values(), *self._held_corrections.values())
+        waits = [hold.until - now for hold in holds]
+        return max(min(waits), 0.001) if waits else None
+
+    def _next_correction(self, now: float) -> Numbered | None:
+        """The first that does not have to wait; what is not a correction goes before."""
+        waiting = self._spool.waiting_corrections()
+        names = {one.name for one in waiting}
+        self._held_corrections = {
+            name: hold for name, hold in self._held_corrections.items() if name in names
+        }
+        for one in waiting:
+            hold = self._held_corrections.get(one.name)
+            if hold is None or hold.until <= now:
+                return one
+        return None
+
+    async def _send_correction(self, one: Numbered, now: float) -> float:
+        """Send one correction, so often that its answer can be told from others of its name."""
+        times = one.number + 1
+        try:
+            answers = await self._link.send([one.signed] * times)
+        except BatchTooLarge:
+            return self._down(LinkDown(f"the node does not take {times} records at once"))
+        except LinkDown as error:
+            return self._down(error)
+        answer = of_correction(answers, one.name, times)
+        if answer is None:
+            return self._down(LinkDown("an answer about other records"))
+        fate = self._spool.answer_correction(answer)
+        self._up()
+        shown = {"meter": one.name.meter.hex(), "sequence": one.name.sequence}
+        if fate is Fate.LATER:
+            hold = self._held_corrections.get(one.name)
+            if hold is None:
+                hold = self._held_corrections[one.name] = _Hold(0.0, Backoff(self._retry_s_max))
+                _log.warning("correction_waits", reason=answer.reason, **shown)
+            pause = hold.backoff.after_failure()
+            # The node keeps what it refuses, so it is not asked oftener than it closes.
+            is_early = answer.reason == Reason.CORRECTS_NOTHING.name
+            hold.until = now + (self._retry_s_max if is_early else pause)
+            return 0
+        self._held_corrections.pop(one.name, None)
+        if fate is Fate.TAKEN:
+            _log.info("correction_taken", **shown)
+        else:
+            _log.warning("correction_refused", reason=answer.reason, **shown)
         return 0
 
     def _batch(self, now: float) -> list[SignedRecord]:

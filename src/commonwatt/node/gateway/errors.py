@@ -6,6 +6,8 @@
       GatewaySettingsUnusable  gateway.toml, or an option that becomes a part of it
       GatewayBusy              another process works in the folder
       VouchingKeyUnusable      a meter's private key cannot be read or written
+      ExchangeUnusable         a device that cannot have taken another's place like this
+      CorrectionUnusable       a record that cannot be corrected, or not like this
       SourceSilent             no reading came, so nothing is known of the registers
       AddressUnusable          not the address of a node, a broker or a meter
       NodeUnusable             a node that does not answer what was asked
@@ -29,6 +31,14 @@ class GatewayBusy(GatewayError):
 
 class VouchingKeyUnusable(GatewayError):
     """A meter's private key that cannot be read or written."""
+
+
+class ExchangeUnusable(GatewayError):
+    """A device that cannot have taken another's place like this."""
+
+
+class CorrectionUnusable(GatewayError):
+    """A record that cannot be corrected, or not like this."""
 
 
 class SourceSilent(GatewayError):

@@ -310,6 +310,8 @@ class Gateway:
                 self.signer.keep()
             except DatabaseUnusable as error:
                 _log.error("spool_unusable", why=str(error))
+            # Corrections are put into the spool from beside.
+            self.delivery.wake()
 
 
 def _end_of(reading: AnyReading) -> int:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -28,7 +28,9 @@ from commonwatt.node.gateway.link import BatchTooLarge, LinkDown
 ANSWER_S = 60.0
 """A node that has not answered a batch within this time is away."""
 RETRY_AFTER_S_MAX = 3_600
-OK, PAYLOAD_TOO_LARGE = 200, 413
+OK, SENT_ON, PAYLOAD_TOO_LARGE = 200, 307, 413
+HOPS_MAX = 3
+"""So often a request is sent on before the node counts as away."""
 
 _T = TypeVar("_T")
 _CLOSED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
@@ -40,6 +42,7 @@ class Answered(NamedTuple):
     status: int
     body: bytes
     retry_after: str
+    location: str = ""
 
 
 class _MeterOfCommunity(msgspec.Struct, frozen=True):
@@ -150,7 +153,10 @@ class HttpNode:
                     connection.close()  # nobody waits any more, and nobody else has it
             if response.length or len(content) > ANSWER_BYTES_MAX:
                 raise http.client.IncompleteRead(content[:0], response.length)
-            return Answered(response.status, content, response.headers.get("Retry-After", ""))
+            said = response.headers
+            return Answered(
+                response.status, content, said.get("Retry-After", ""), said.get("Location", "")
+            )
 
         return await _in_thread(exchange)
 
@@ -164,9 +170,77 @@ class HttpNode:
                 connection.sock.shutdown(socket.SHUT_RDWR)
         connection.close()
 
+    def at_port(self, port: int) -> "HttpNode":
+        """Another connection, to the same host at another port."""
+        return HttpNode(self.address._replace(port=port), self._answer_s)
+
     async def close(self) -> None:
         """Hang up."""
         self._hang_up()
+
+
+class WorkerOfNode:
+    """The worker of a node that works for one community, wherever the node sends requests on to.
+
+    Only the port of such an answer is believed: scheme, host and path have to stay what they are,
+    so nobody is led to another machine, or from TLS to none. The worker is remembered until it does
+    not answer as it should; then the configured address is asked again.
+    """
+
+    def __init__(self, node: HttpNode) -> None:
+        """Take the connection to the configured address; nothing is sent yet."""
+        self._node = node
+        self._worker: HttpNode | None = None
+
+    async def ask(self, method: str, path: str, body: bytes = b"", kind: str = "") -> Answered:
+        """One request, sent on at most `HOPS_MAX` times.
+
+        Raises:
+            LinkDown: no whole answer in time, or one that sends on where nobody may be followed.
+        """
+        try:
+            answered = await self._current.ask(method, path, body, kind)
+            for _ in range(HOPS_MAX):
+                if answered.status != SENT_ON:
+                    break
+                await self._follow(answered.location, path)
+                answered = await self._current.ask(method, path, body, kind)
+        except BaseException:
+            await self._forget()
+            raise
+        if answered.status not in (OK, PAYLOAD_TOO_LARGE):
+            await self._forget()
+        return answered
+
+    @property
+    def _current(self) -> HttpNode:
+        return self._worker or self._node
+
+    async def _follow(self, location: str, path: str) -> None:
+        own = self._node.address
+        try:
+            found = NodeAddress.parse(location)
+        except AddressUnusable:
+            raise LinkDown("the node sends on to what is no address") from None
+        is_same = (found.tls, unquote(found.path)) == (own.tls, own.path + path)
+        if not is_same or found.port is None:
+            raise LinkDown(
+                f"the node sends on to {found.shown:.200}, which is not followed: only the port "
+                f"may differ from {own.shown}; name the worker's own address"
+            )
+        # The host is the configured one: a node knows itself by number, or by an inner name.
+        await self._forget()
+        self._worker = self._node.at_port(found.port)
+
+    async def _forget(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.close()
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._forget()
+        await self._node.close()
 
 
 class HttpLink:
@@ -174,7 +248,8 @@ class HttpLink:
 
     def __init__(self, node: HttpNode, community: str) -> None:
         """Take the connection; nothing is sent yet."""
-        self._node, self._path = node, f"/v1/communities/{quote(community)}/records"
+        self._node = WorkerOfNode(node)
+        self._path = f"/v1/communities/{quote(community)}/records"
 
     async def send(self, batch: Sequence[SignedRecord]) -> list[Answer]:
         """Send records and wait for answers; see `Link`."""
@@ -199,7 +274,7 @@ async def ask_community(address: NodeAddress, community: str) -> CommunityFacts:
     Raises:
         NodeUnusable: no answer, no such community, or not what a node answers.
     """
-    node = HttpNode(address)
+    node = WorkerOfNode(HttpNode(address))
     try:
         answered = await node.ask("GET", f"/v1/communities/{quote(community)}")
     except LinkDown as error:

@@ -32,6 +32,40 @@ class Registers(NamedTuple):
     export_mwh: int
 
 
+class Offset(NamedTuple):
+    """What is added to a device's registers, because it took another's place."""
+
+    import_mwh: int
+    """Below zero for a device that stood higher than the old one."""
+    export_mwh: int
+    sequence: int
+    """Of the first record that counts with it; 0: the device was never exchanged."""
+    time: int
+    """UTC seconds of the exchange: what was read before is the old device's."""
+
+    def added(self, reading: Reading) -> Reading:
+        """A reading of the new device as the registers go on."""
+        into, out = reading.import_mwh, reading.export_mwh
+        return replace(
+            reading,
+            import_mwh=None if into is None else into + self.import_mwh,
+            export_mwh=None if out is None else out + self.export_mwh,
+        )
+
+
+NO_OFFSET = Offset(0, 0, 0, 0)
+
+
+class Exchange(NamedTuple):
+    """A device that took another's place."""
+
+    final: Registers
+    """What the old device said at last, at the time of the exchange."""
+    start: Registers
+    """What the new one said at first."""
+    offset: Offset
+
+
 class Due(NamedTuple):
     """What the record of an interval's end has to say."""
 
@@ -46,6 +80,10 @@ class Why(Enum):
 
     OLD = "is of a time before what was read already"
     FELL = "says less than a register said before: was the meter exchanged or reset?"
+    OLD_DEVICE = (
+        "is of a time before the exchange, so of the device that was taken away; "
+        "its final readings count"
+    )
     TOO_MUCH = "says more than the meter's rated power allows in the time"
     OVERLAPS = "covers time that is counted in part already"
 

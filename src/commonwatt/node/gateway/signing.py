@@ -205,6 +205,11 @@ class Signer:
             self._tell(key.meter, reading, Skipped.OTHER_KIND)
             return None
         if isinstance(reading, Reading):
+            if reading.time < state.offset.time:
+                if reading.time > state.known.at.time:
+                    self._tell(key.meter, reading, Why.OLD_DEVICE)
+                return None
+            reading = state.offset.added(reading)
             outcome = take_registers(state.known, reading, interval_s, settings.rated_w)
         else:
             outcome = take_interval(state.known, reading, interval_s, settings.rated_w)
@@ -226,12 +231,14 @@ class Signer:
         record = next_record(
             state,
             outcome.due,
-            kind=Kind.INTERVAL_ONLY if meter.counts_intervals else Kind.REGISTERS,
+            kind=_kind_of(meter, state),
             interval_s=interval_s,
             synchronised=self._synchronised and not state.doubtful,
         ).encode()
         doubtful = not self._synchronised
-        self._states[key.meter] = MeterState(record, outcome.known, doubtful)
+        self._states[key.meter] = replace(
+            state, last=record, known=outcome.known, doubtful=doubtful
+        )
         self._told = {told for told in self._told if told[0] != key.meter}
         return key.sign(record)
 
@@ -242,12 +249,17 @@ class Signer:
             return
         self._told.add(told)
         time = reading.time if isinstance(reading, Reading) else reading.end
+        advice = {}
+        if why is Why.FELL:
+            name = self._meters[meter].settings.name
+            advice = {"do": f"if it was exchanged: commonwatt gateway exchange FOLDER {name}"}
         _log.warning(
             "reading_passed_over",
             meter=self._meters[meter].settings.name if meter else None,
             device=shown(reading.source),
             time=time_text(time),
             why=why.value,
+            **advice,
         )
 
     def _tell_missed(self, meter: bytes, end: int, now: Known, before: Known) -> None:
@@ -274,6 +286,12 @@ class Signer:
                 meaning="no record is signed until the node answers; "
                 "registers go on, and the next record carries the energy",
             )
+
+
+def _kind_of(meter: VouchedMeter, state: MeterState) -> Kind:
+    if state.is_exchange_due:
+        return Kind.METER_EXCHANGE
+    return Kind.INTERVAL_ONLY if meter.counts_intervals else Kind.REGISTERS
 
 
 def _without_record(state: MeterState, known: Known) -> Known:

@@ -5,101 +5,33 @@ gateway that is killed goes on where it was and never signs a second record unde
 SQLite through SQLAlchemy Core, with a write-ahead log that is synced at each commit.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Row,
-    String,
-    Table,
-    UniqueConstraint,
-    and_,
-    delete,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, and_, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from commonwatt.meter.acceptance import Reason
 from commonwatt.meter.record import Quality, Record, SignedRecord
+from commonwatt.node.gateway import delivered, exchanges
 from commonwatt.node.gateway.answers import Answer, Fate, RecordName
-from commonwatt.node.gateway.registers import Known, Registers
+from commonwatt.node.gateway.delivered import Correctable, Numbered
+from commonwatt.node.gateway.registers import NO_OFFSET, Exchange, Known, Offset, Registers
+from commonwatt.node.gateway.spool_tables import clock as _clock
+from commonwatt.node.gateway.spool_tables import correction as _correction
+from commonwatt.node.gateway.spool_tables import file as _file
+from commonwatt.node.gateway.spool_tables import meter as _meter
+from commonwatt.node.gateway.spool_tables import record as _record
+from commonwatt.node.gateway.spool_tables import refused as _refused
+from commonwatt.node.gateway.spool_tables import schema as _schema
 from commonwatt.node.sqlite import SqliteFile
 
 SPOOL_RECORDS_MAX = 500_000
 """Some 200 MB: one meter's quarter hours of fourteen years, or a hundred meters' of 52 days."""
 REFUSED_MAX = 10_000
 """So many refused records are kept to be looked at; then the oldest go."""
-
-_schema = MetaData()
-
-_meter = Table(
-    "meter",
-    _schema,
-    Column("meter", LargeBinary, primary_key=True),
-    Column("name", String, nullable=False, unique=True),
-    Column("public_key", LargeBinary, nullable=False),
-    Column("opening", LargeBinary, nullable=False),
-    Column("opening_signature", LargeBinary, nullable=False),
-    Column("last", LargeBinary, nullable=False),  # the last record that was signed
-    Column("at_time", BigInteger, nullable=False),
-    Column("at_import_mwh", BigInteger, nullable=False),
-    Column("at_export_mwh", BigInteger, nullable=False),
-    Column("quality", Integer, nullable=False),
-    Column("unbroken_since", BigInteger, nullable=False),
-    Column("doubtful", Boolean, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-# Time before meter: what waits longest is sent first, and each meter's in order.
-_record = Table(
-    "record",
-    _schema,
-    Column("time_end", BigInteger, primary_key=True, autoincrement=False),
-    Column("meter", LargeBinary, primary_key=True),
-    Column("sequence", BigInteger, nullable=False),
-    Column("record", LargeBinary, nullable=False),
-    Column("signature", LargeBinary, nullable=False),
-    UniqueConstraint("meter", "sequence"),
-    sqlite_with_rowid=False,
-)
-
-_refused = Table(
-    "refused",
-    _schema,
-    Column("number", Integer, primary_key=True),
-    Column("meter", LargeBinary, nullable=False),
-    Column("sequence", BigInteger, nullable=False),
-    Column("reason", String, nullable=False),
-    Column("record", LargeBinary, nullable=False),
-    Column("signature", LargeBinary, nullable=False),
-    UniqueConstraint("meter", "sequence"),
-)
-
-_file = Table(
-    "file",
-    _schema,
-    Column("feed", LargeBinary, primary_key=True),
-    Column("digest", LargeBinary, primary_key=True),
-    Column("name", String, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-_clock = Table(
-    "clock",
-    _schema,
-    Column("number", Integer, primary_key=True),
-    Column("latest", BigInteger, nullable=False),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +43,22 @@ class MeterState:
     known: Known
     doubtful: bool
     """Whether the clock was in doubt since the last record."""
+    offset: Offset = NO_OFFSET
+    """What is added to what the device says."""
 
     @property
     def last_record(self) -> Record:
         """The last record, decoded."""
         return Record.decode(self.last)
+
+    @property
+    def is_exchange_due(self) -> bool:
+        """Whether the next record has to say that the device was exchanged.
+
+        It is so from the exchange until a record has the number that was the next one then, and
+        whoever is killed in between finds it so again.
+        """
+        return self.offset.sequence == self.last_record.sequence + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +143,27 @@ class Spool:
     def states(self) -> dict[bytes, MeterState]:
         """Where every meter's chain stands."""
         with self._file.reading() as connection:
-            return {row.meter: _state(row) for row in connection.execute(select(_meter))}
+            offsets = exchanges.offsets(connection)
+            return {
+                row.meter: _state(row, offsets.get(row.meter, NO_OFFSET))
+                for row in connection.execute(select(_meter))
+            }
+
+    def exchanges(self, meter: bytes) -> list[Exchange]:
+        """How often a meter's device was exchanged, the oldest first."""
+        with self._file.reading() as connection:
+            return exchanges.exchanges_of(connection, meter)
+
+    def exchange(self, meter: bytes, made: Exchange) -> None:
+        """Keep that a device was exchanged; on return it is on the disk.
+
+        One whose record is not signed yet is replaced.
+
+        Raises:
+            DatabaseUnusable: nothing was kept.
+        """
+        with self._file.writing() as connection:
+            exchanges.keep_exchange(connection, meter, made)
 
     def latest(self) -> int:
         """The latest UTC second that was ever seen; 0 at the beginning."""
@@ -262,26 +225,91 @@ class Spool:
         return None if row is None else SignedRecord(row.record, row.signature)
 
     def waiting_of(self, meter: bytes) -> int:
-        """How many records of one meter wait."""
-        query = select(func.count()).select_from(_record).where(_record.c.meter == meter)
+        """How many records of one meter wait, corrections among them."""
         with self._file.reading() as connection:
-            return connection.scalar(query) or 0
+            return sum(
+                connection.scalar(
+                    select(func.count()).select_from(table).where(table.c.meter == meter)
+                )
+                or 0
+                for table in (_record, _correction)
+            )
+
+    def correct(
+        self, meter: bytes, time_end: int, sign: Callable[[Correctable], SignedRecord]
+    ) -> SignedRecord:
+        """Keep a correction of a record that the node has; on return it is on the disk.
+
+        A gateway that runs meanwhile sends it within a minute.
+
+        Args:
+            meter: whose.
+            time_end: end of the record's interval, UTC seconds.
+            sign: makes the correction of what it is given, or refuses to.
+
+        Raises:
+            CorrectionUnusable: there is nothing that can be corrected.
+            DatabaseUnusable: nothing was kept.
+        """
+        with self._file.writing() as connection:
+            found = delivered.correctable(connection, meter, time_end)
+            signed = sign(found)
+            delivered.let_wait(connection, found, signed)
+            count = _counted(connection)
+        self._count = count
+        return signed
+
+    def waiting_corrections(self) -> list[Numbered]:
+        """Corrections that wait, those signed beside too; their originals are at the node."""
+        with self._file.reading() as connection:
+            self._count = _counted(connection)
+            return delivered.waiting(connection)
+
+    def answer_correction(self, answer: Answer) -> Fate:
+        """Let go of a correction that the node has, and put aside one it will never take.
+
+        Returns:
+            What became of it: it waits on where the node may not have closed its interval yet.
+
+        Raises:
+            DatabaseUnusable: nothing was changed; the node will say it again.
+        """
+        fate = answer.fate
+        with self._file.writing() as connection:
+            if answer.reason == Reason.CORRECTS_NOTHING.name:
+                is_open = delivered.may_be_open(connection, answer.name)
+                fate = Fate.LATER if is_open else Fate.REFUSED
+            if fate is not Fate.LATER:
+                signed = delivered.take_out(connection, answer.name, taken=fate is Fate.TAKEN)
+                if signed is not None and fate is Fate.REFUSED:
+                    _put_aside(connection, answer, signed)
+            count = _counted(connection)
+        self._count = count
+        return fate
 
     def answer(self, answers: Iterable[Answer]) -> None:
         """Let go of what the node has, and put aside what it will never take.
 
-        What was answered before, or never waited here, changes nothing.
+        What the node has is remembered as long as it may be corrected. What was answered before,
+        or never waited here, changes nothing.
 
         Raises:
             DatabaseUnusable: nothing was changed; the node will say it again.
         """
         with self._file.writing() as connection:
+            taken = []
             for answer in answers:
                 if answer.fate is Fate.LATER:
                     continue
+                let_go = delete(_record).where(_is(answer.name)).returning(_record)
+                row = connection.execute(let_go).first()
+                if row is None:
+                    continue
                 if answer.fate is Fate.REFUSED:
-                    _put_aside(connection, answer)
-                connection.execute(delete(_record).where(_is(answer.name)))
+                    _put_aside(connection, answer, SignedRecord(row.record, row.signature))
+                else:
+                    taken.append(row.record)
+            delivered.remember(connection, taken)
             last = select(func.max(_refused.c.number)).scalar_subquery()
             connection.execute(delete(_refused).where(_refused.c.number <= last - REFUSED_MAX))
             count = _counted(connection)
@@ -314,7 +342,10 @@ class Spool:
 
 
 def _counted(connection: Connection) -> int:
-    return connection.scalar(select(func.count()).select_from(_record)) or 0
+    return sum(
+        connection.scalar(select(func.count()).select_from(table)) or 0
+        for table in (_record, _correction)
+    )
 
 
 def _columns(state: MeterState) -> dict[str, object]:
@@ -330,7 +361,7 @@ def _columns(state: MeterState) -> dict[str, object]:
     }
 
 
-def _state(row: Row[Any]) -> MeterState:
+def _state(row: Row[Any], offset: Offset) -> MeterState:
     last = Record.decode(row.last)
     known = Known(
         at=Registers(row.at_time, row.at_import_mwh, row.at_export_mwh),
@@ -338,7 +369,7 @@ def _state(row: Row[Any]) -> MeterState:
         unbroken_since=row.unbroken_since,
         recorded=Registers(last.time_end, last.import_mwh, last.export_mwh),
     )
-    return MeterState(row.last, known, row.doubtful)
+    return MeterState(row.last, known, row.doubtful, offset)
 
 
 def _row(signed: SignedRecord) -> dict[str, object]:
@@ -356,15 +387,13 @@ def _is(name: RecordName) -> Any:
     return and_(_record.c.meter == name.meter, _record.c.sequence == name.sequence)
 
 
-def _put_aside(connection: Connection, answer: Answer) -> None:
-    row = connection.execute(select(_record).where(_is(answer.name))).first()
-    if row is None:
-        return
+def _put_aside(connection: Connection, answer: Answer, signed: SignedRecord) -> None:
+    key = {"meter": answer.name.meter, "sequence": answer.name.sequence}
     values = {
-        "meter": row.meter,
-        "sequence": row.sequence,
         "reason": answer.reason,
-        "record": row.record,
-        "signature": row.signature,
+        "record": signed.record,
+        "signature": signed.signature,
     }
-    connection.execute(insert(_refused).values(values).on_conflict_do_nothing())
+    row = insert(_refused).values({**key, **values})
+    # Of several corrections of one record the last that was refused stays.
+    connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=values))

@@ -4,6 +4,7 @@
 |---|---|
 | `checks_machine` | programs, keys, disk, clock, the address to listen at |
 | `checks_memory` | database, broker |
+| `checks_book` | the book of certificates |
 | `checks_chain` | chain, contracts, ether, lanes |
 | `checks_work` | members and meters, waiting intervals, quarantine |
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from commonwatt.errors import CommonwattError
+from commonwatt.node.service.checks_book import book
 from commonwatt.node.service.checks_chain import chain
 from commonwatt.node.service.checks_machine import address, clock, disk, keys, programs
 from commonwatt.node.service.checks_memory import broker, database
@@ -25,6 +27,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("keys", keys),
     ("disk", disk),
     ("database", database),
+    ("book", book),
     ("clock", clock),
     ("broker", broker),
     ("address", address),

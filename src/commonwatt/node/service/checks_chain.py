@@ -15,6 +15,7 @@ from commonwatt.chain.connection import Connection
 from commonwatt.chain.errors import ChainError, JournalLocked, NodeRefused
 from commonwatt.chain.ledger import Ledger
 from commonwatt.node.keeping import kept_inputs
+from commonwatt.node.service.checks_book import posted
 from commonwatt.node.service.finding import Finding, Patient, counted, listed
 from commonwatt.node.service.members import (
     CommunityFile,
@@ -168,7 +169,9 @@ def _funds(
 ) -> Iterator[Finding]:
     yield _ether(connection, outlook, file)
     if outlook.stage is Stage.FOUNDED and patient.database.version() == VERSION:
-        yield _lanes(Ledger(connection, _addresses(outlook)), patient, file)
+        ledger = Ledger(connection, _addresses(outlook))
+        yield _lanes(ledger, patient, file)
+        yield posted(patient, file, ledger)
 
 
 def _ether(connection: Connection, outlook: Outlook, file: CommunityFile) -> Finding:

@@ -258,6 +258,19 @@ class Database:
                 .values(transaction=transaction, gas=gas, seconds=seconds)
             )
 
+    def mark_unpaid(self, since: int) -> int:
+        """Remember that the chain has taken closes back, from an interval's start on; how many."""
+        with self._writing() as connection:
+            return connection.execute(
+                update(_statement)
+                .where(
+                    self._mine(_statement),
+                    _statement.c.start >= since,
+                    _statement.c.transaction.is_not(None),
+                )
+                .values(transaction=None, gas=None, seconds=None)
+            ).rowcount
+
     def statements(self, since: int = 0) -> Sequence[StatementRow]:
         """All statements from an interval's start on, in order."""
         start = _statement.c.start
@@ -266,10 +279,20 @@ class Database:
         with self._scope.reading() as connection:
             return [StatementRow(*row) for row in connection.execute(query)]
 
-    def checkpoint(self) -> tuple[int, bytes] | None:
-        """The last day's first interval and the state before it."""
+    def first_unpaid(self) -> int | None:
+        """The start of the first interval that is stated and not known to be on the chain."""
+        query = select(func.min(_statement.c.start))
+        query = query.where(self._mine(_statement), _statement.c.transaction.is_(None))
+        with self._scope.reading() as connection:
+            found: int | None = connection.scalar(query)
+        return found
+
+    def checkpoint(self, until: int | None = None) -> tuple[int, bytes] | None:
+        """The last day's first interval and the state before it; of days that begin by `until`."""
         start = _checkpoint.c.start
         query = select(start, _checkpoint.c.state).where(self._mine(_checkpoint))
+        if until is not None:
+            query = query.where(start <= until)
         with self._scope.reading() as connection:
             row = connection.execute(query.order_by(start.desc()).limit(1)).first()
         return None if row is None else (row[0], row[1])

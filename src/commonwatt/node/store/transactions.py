@@ -25,6 +25,7 @@ logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 POSTGRESQL, SQLITE = "postgresql+psycopg", "sqlite"
 _FORMS = "name sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
 _SERVER_STEP = "see that the server runs, lets this user in and has room, then try again"
+_DRIVER = "install its driver: pip install 'commonwatt[postgresql]'"
 
 
 class Transactions:
@@ -53,8 +54,10 @@ class Transactions:
             self._reading, self._writing = {BEGIN: READ}, {BEGIN: WRITE}
         else:
             # Loads the driver; who only uses SQLite does without.
-            from commonwatt.node.store.postgresql import server_engine  # noqa: PLC0415
-
+            try:
+                from commonwatt.node.store.postgresql import server_engine  # noqa: PLC0415
+            except ModuleNotFoundError as error:
+                raise DatabaseUnusable(self.name, error, step=_DRIVER) from None
             self._engine = server_engine(self.url)
             self._turn = nullcontext()
             self._step = _SERVER_STEP
