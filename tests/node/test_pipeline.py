@@ -1,5 +1,6 @@
 """The pipeline over a real database and a chain that can be made to fail at any call."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from commonwatt.node.folder import FolderFiles, Publisher
 from commonwatt.node.pipeline import Node, Terms
 from commonwatt.quantity import Interval
 from effort import SOAKING
-from node.lanes import LanesInMemory, NodeFile, energy_of, facts_of, node_over
+from node.lanes import LanesInMemory, NodeFile, begun, energy_of, facts_of, node_over
 from street import EURO, TARIFF, Street
 
 TERMS = Terms(TARIFF)
@@ -276,3 +277,11 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not a database" * 100)
     with pytest.raises(DatabaseUnusable, match=r"node\.sqlite"):
         NodeFile(path)
+
+
+def test_where_there_are_no_meters_no_interval_is_complete(tmp_path: Path) -> None:
+    street = Street()
+    street.found(replace(street.community, registrations=()))
+    with begun(street, tmp_path) as (node, _):
+        assert not node.is_complete
+        assert node.silent == []

@@ -166,8 +166,9 @@ class Records:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every meter has spoken for the open interval."""
-        return len(self._accepted.get(self.interval.end, ())) == len(self._community.by_meter)
+        """Whether every meter has spoken for the open interval; where there is none, none has."""
+        heard, meters = self._accepted.get(self.interval.end, ()), self._community.by_meter
+        return bool(meters) and len(heard) == len(meters)
 
     def counted(self) -> tuple[tuple[Accepted, ...], tuple[Late, ...]]:
         """The open interval's records and the late ones, judged as if they had come in order.

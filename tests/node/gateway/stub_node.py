@@ -141,7 +141,8 @@ class StubNode:
         reason = verdict.reason.name if isinstance(verdict, Refused) else None
         self.verdicts[reason or said] += 1
         return {
-            "meter": verdict.signed.record[12:32].hex(),
+            "record": verdict.signed.digest.hex(),
+            "meter": verdict.signed.meter.hex(),
             "sequence": int.from_bytes(verdict.signed.record[32:40]),
             "verdict": said,
             "reason": reason,
@@ -236,7 +237,8 @@ class _Handler(BaseHTTPRequestHandler):
         if mood == "garbage":
             answer = b"<html>captive portal</html>"
         if mood == "others":
-            results = [{"meter": "00" * 20, "sequence": 1, "verdict": "accepted", "reason": None}]
+            other = {"record": "00" * 32, "meter": "00" * 20, "sequence": 1}
+            results = [{**other, "verdict": "accepted", "reason": None}]
             answer = json.dumps({"results": results}).encode()
         if mood == "forgetful":
             results = json.loads(answer)["results"]

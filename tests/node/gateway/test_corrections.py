@@ -11,9 +11,8 @@ from structlog.testing import capture_logs
 
 from commonwatt.meter.keys import verify
 from commonwatt.meter.record import Kind, Quality, Record, SignedRecord
-from commonwatt.node.gateway import delivered
-from commonwatt.node.gateway.answers import Answer, Fate, RecordName, name_of, of_correction
-from commonwatt.node.gateway.delivered import CORRECTIONS_MAX, Correctable
+from commonwatt.node.gateway.answers import Answer, Fate, name_of
+from commonwatt.node.gateway.delivered import Correctable
 from commonwatt.node.gateway.delivery import Delivery
 from commonwatt.node.gateway.errors import CorrectionUnusable
 from commonwatt.node.gateway.http_link import HttpLink, HttpNode, NodeAddress
@@ -238,7 +237,13 @@ def test_a_late_answer_to_the_original_is_not_taken_for_the_corrections(world: W
     world.send_all()
     world.correct(2, KWH + 25_000)
     [waits] = world.bench.spool.waiting_corrections()
-    late = Answer(waits.name, Fate.TAKEN, "", duplicate=True)
+    late = Answer(
+        waits.name,
+        world.node.versions[world.key.meter][1][0].digest,
+        Fate.TAKEN,
+        "",
+        duplicate=True,
+    )
     asked = world.link
 
     class LateAnswers:
@@ -256,33 +261,6 @@ def test_a_late_answer_to_the_original_is_not_taken_for_the_corrections(world: W
     assert len(world.node.versions[world.key.meter][1]) == 2
 
 
-def test_an_answer_to_an_earlier_correction_is_told_apart_too() -> None:
-    name = RecordName(bytes(20), 3)
-
-    def said(fate: Fate, times: int) -> Answer:
-        return Answer(name, fate, "", duplicate=False, times=times)
-
-    earlier, own = [said(Fate.TAKEN, 2)] * 2, [said(Fate.REFUSED, 3), said(Fate.TAKEN, 3)]
-    assert of_correction(earlier, name, 3) is None
-    assert of_correction([*earlier, *own], name, 3) == own[1], "that the node has it counts"
-    assert of_correction(own[:1], name, 3) == own[0]
-    assert of_correction(own, RecordName(bytes(20), 4), 3) is None
-
-
-def test_a_record_is_not_corrected_without_end(world: World) -> None:
-    world.bench.fill(4)
-    world.send_all()
-    meter_id, end = world.key.meter, NOON + 2 * QUARTER
-    refused = Answer(RecordName(meter_id, 2), Fate.REFUSED, "TOO_LATE", duplicate=False)
-    for _ in range(CORRECTIONS_MAX):
-        world.correct(2, KWH + 25_000)
-        world.bench.spool.answer_correction(refused)
-    with pytest.raises(CorrectionUnusable, match=f"corrected {CORRECTIONS_MAX} times"):
-        world.correct(2, KWH + 25_000)
-    assert [one.reason for one in world.bench.spool.refused()] == ["TOO_LATE"], "the last stays"
-    assert end < NOON + 4 * QUARTER
-
-
 def test_what_was_added_after_an_exchange_is_added_to_its_corrections(tmp_path: Path) -> None:
     one = bench(tmp_path)
     one.fill(4)
@@ -291,7 +269,7 @@ def test_what_was_added_after_an_exchange_is_added_to_its_corrections(tmp_path: 
     one = again(tmp_path)
     read(one, NOON + 6 * QUARTER, 9_000)
     signed = one.spool.waiting(9)
-    one.spool.answer(Answer(name_of(s), Fate.TAKEN, "", duplicate=False) for s in signed)
+    one.spool.answer(Answer(name_of(s), s.digest, Fate.TAKEN, "", duplicate=False) for s in signed)
 
     def corrected(number: int, into: int, out: int) -> Record:
         end = NOON + number * QUARTER
@@ -305,7 +283,7 @@ def test_what_was_added_after_an_exchange_is_added_to_its_corrections(tmp_path: 
 def test_registers_that_no_record_holds_are_refused() -> None:
     record = Record(1, 0, 1, bytes(8), bytes(20), 5, NOON, QUARTER, 10, 10, bytes(32))
     offset = Offset(-20, 0, 3, 0)
-    found = Correctable(record, bytes(32), 0, offset, None, Registers(NOON + 1, 10, 10))
+    found = Correctable(record, bytes(32), offset, None, Registers(NOON + 1, 10, 10))
     with pytest.raises(CorrectionUnusable, match="no record holds"):
         correction_of(found, Registers(NOON, 5, 5))
 
@@ -321,7 +299,7 @@ def test_a_spool_of_an_older_version_goes_on_and_gets_what_it_lacks(tmp_path: Pa
     one = Bench(tmp_path, meter("home"))
     assert one.spool.count == 4
     signed = one.spool.waiting(4)
-    one.spool.answer(Answer(name_of(s), Fate.TAKEN, "", duplicate=False) for s in signed)
+    one.spool.answer(Answer(name_of(s), s.digest, Fate.TAKEN, "", duplicate=False) for s in signed)
     made = Exchange(Registers(0, 1, 1), Registers(0, 0, 0), Offset(1, 1, 5, 0))
     one.spool.exchange(one.meters[0].key.meter, made)
     one.close()
@@ -342,7 +320,7 @@ def test_a_correction_that_is_not_written_leaves_no_trace(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(delivered, "_is", dies)
+        broken.setattr("commonwatt.node.gateway.spool._counted", dies)
         with pytest.raises(KeyboardInterrupt):
             world.correct(2, KWH + 25_000)
     spool = Spool(world.folder / "spool.sqlite")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -300,12 +301,20 @@ def test_only_the_first_word_that_the_node_has_a_record_counts(tmp_path: Path) -
     bench = Bench(tmp_path)
     bench.fill(2)
     one, two = bench.spool.waiting(2)
-    has = Answer(name_of(one), Fate.TAKEN, "", duplicate=False)
+    has = Answer(name_of(one), one.digest, Fate.TAKEN, "", duplicate=False)
     later = has._replace(fate=Fate.LATER)
-    other = Answer(RecordName(bytes(20), 1), Fate.TAKEN, "", duplicate=False)
+    other = Answer(RecordName(bytes(20), 1), bytes(32), Fate.TAKEN, "", duplicate=False)
     assert of_batch([later, has, later, other], [one, two]) == [has]
     assert of_batch([other], [one, two]) == []
     bench.close()
+
+
+SOUND = {"record": "00" * 32, "meter": "00" * 20, "sequence": 1, "verdict": "accepted"}
+
+
+def test_a_sound_answer_is_read() -> None:
+    [answer] = read_answers(msgspec.json.encode({"results": [SOUND]}))
+    assert answer == Answer(RecordName(bytes(20), 1), bytes(32), Fate.TAKEN, "", duplicate=False)
 
 
 @pytest.mark.parametrize(
@@ -314,10 +323,17 @@ def test_only_the_first_word_that_the_node_has_a_record_counts(tmp_path: Path) -
         b"",
         b"[]",
         b'{"results": 5}',
-        b'{"results": [{"meter": "zz", "sequence": 1, "verdict": "accepted"}]}',
-        b'{"results": [{"meter": "00", "sequence": 1, "verdict": "accepted"}]}',
-        b'{"results": [{"meter": "' + b"00" * 20 + b'", "sequence": -1, "verdict": "accepted"}]}',
-        b'{"results": [{"meter": "' + b"00" * 20 + b'", "sequence": 1, "verdict": "maybe"}]}',
+        *(
+            msgspec.json.encode({"results": [{**SOUND, **wrong}]})
+            for wrong in (
+                {"meter": "zz"},
+                {"meter": "00"},
+                {"record": "00"},
+                {"record": None},
+                {"sequence": -1},
+                {"verdict": "maybe"},
+            )
+        ),
         b'{"results": [], "error": "TOO_FAST", "detail": "slower", "retry_after_s": 3}',
         b" " * 5_000_000,
     ],

@@ -128,7 +128,7 @@ def test_answers_that_come_twice_late_and_in_any_order(world: World) -> None:
 
 def test_answers_about_others_and_nonsense_let_go_of_nothing(world: World) -> None:
     world.fill(2)
-    false = {"meter": "00" * 20, "sequence": 1, "verdict": "accepted", "reason": None}
+    false = {"record": "00" * 32, "meter": "00" * 20, "sequence": 1, "verdict": "accepted"}
 
     def answer(topic: str, _payload: bytes):
         yield topic, json.dumps({"results": [false]}).encode()

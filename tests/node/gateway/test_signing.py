@@ -25,7 +25,10 @@ GOOD = Quality.MEASURED | Quality.VOUCHED
 
 
 def taken(bench: Bench, count: int) -> list[Answer]:
-    return [Answer(name_of(s), Fate.TAKEN, "", duplicate=False) for s in bench.spool.waiting(count)]
+    return [
+        Answer(name_of(s), s.digest, Fate.TAKEN, "", duplicate=False)
+        for s in bench.spool.waiting(count)
+    ]
 
 
 def test_a_community_accepts_every_record_and_none_as_a_gap(tmp_path: Path) -> None:
@@ -319,7 +322,9 @@ def test_answers_to_strange_or_answered_records_change_nothing(tmp_path: Path) -
     answers = taken(bench, 2)
     bench.spool.answer(answers)
     kept = bench.spool.waiting(10)
-    stranger = Answer(answers[0].name._replace(meter=bytes(20)), Fate.REFUSED, "X", duplicate=False)
+    stranger = answers[0]._replace(
+        name=answers[0].name._replace(meter=bytes(20)), fate=Fate.REFUSED
+    )
     refused_again = [one._replace(fate=Fate.REFUSED, reason="SEQUENCE_USED") for one in answers]
     later = [one._replace(fate=Fate.LATER) for one in taken(bench, 2)]
     bench.spool.answer([*answers, *refused_again, stranger, *later])
@@ -331,7 +336,9 @@ def test_what_the_node_refuses_is_put_aside_with_the_reason(tmp_path: Path) -> N
     bench = Bench(tmp_path)
     bench.fill(2)
     [first, _] = bench.spool.waiting(2)
-    bench.spool.answer([Answer(name_of(first), Fate.REFUSED, "TOO_LATE", duplicate=False)])
+    bench.spool.answer(
+        [Answer(name_of(first), first.digest, Fate.REFUSED, "TOO_LATE", duplicate=False)]
+    )
     [refused] = bench.spool.refused()
     assert (refused.reason, refused.signed) == ("TOO_LATE", first)
     assert bench.spool.count == 1

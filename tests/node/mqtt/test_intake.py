@@ -415,5 +415,9 @@ def test_verdicts_of_the_community_reach_the_sender_unchanged(town: Town, sender
     sender.send(first)
     until(lambda: len(sender.results()) == 2)
     assert sender.results()[1] == {
-        "meter": first.record[12:32].hex(), "sequence": 1, "verdict": "duplicate", "reason": None,
-    }  # fmt: skip
+        "record": first.digest.hex(),
+        "meter": first.meter.hex(),
+        "sequence": 1,
+        "verdict": "duplicate",
+        "reason": None,
+    }

@@ -96,6 +96,7 @@ def test_a_refused_record_is_answered_with_its_reason_and_told_as_an_event(town:
     [verdict] = town.hosted.take([forged])
     assert isinstance(verdict, Refused)
     assert result_of(verdict) == {
+        "record": batch[0].digest.hex(),
         "meter": batch[0].record[12:32].hex(),
         "sequence": 1,
         "verdict": "refused",

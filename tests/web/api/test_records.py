@@ -41,8 +41,12 @@ def test_a_binary_batch_is_accepted_and_a_second_copy_is_a_duplicate(
     assert verdicts(answer) == ["accepted"] * 5
     first = answer.json()["results"][0]
     assert first == {
-        "meter": batch[0].record[12:32].hex(), "sequence": 1, "verdict": "accepted", "reason": None,
-    }  # fmt: skip
+        "record": batch[0].digest.hex(),
+        "meter": batch[0].meter.hex(),
+        "sequence": 1,
+        "verdict": "accepted",
+        "reason": None,
+    }
     again = people.post(PATH, content=binary(batch), headers=BINARY)
     assert verdicts(again) == ["duplicate"] * 5
     assert station.hosted.status().accepted == 5

@@ -5,7 +5,6 @@ once it is durable: accepted, duplicate, or refused with a reason. Most reasons 
 however often the record comes; some pass with time, and then the record has to come again.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Literal, NamedTuple
@@ -13,7 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from commonwatt.meter.acceptance import Reason
-from commonwatt.meter.record import METER_BYTES, SignedRecord
+from commonwatt.meter.record import DIGEST_BYTES, METER_BYTES, SignedRecord
 
 BATCH_TYPE = "application/octet-stream"
 ANSWER_BYTES_MAX = 4 * 1_024 * 1_024
@@ -46,12 +45,12 @@ class Answer(NamedTuple):
     """A node's answer to one record."""
 
     name: RecordName
+    digest: bytes
+    """SHA-256 of the record: a correction has the name of what it corrects."""
     fate: Fate
     reason: str
     """Why it was refused; empty otherwise."""
     duplicate: bool
-    times: int = 1
-    """How often the same message answers so named records."""
 
 
 class NoAnswer(Exception):
@@ -66,6 +65,7 @@ class NoAnswer(Exception):
 
 
 class _Result(msgspec.Struct, frozen=True):
+    record: str
     meter: str
     sequence: int
     verdict: Literal["accepted", "duplicate", "refused"]
@@ -103,8 +103,6 @@ def read_answers(text: bytes) -> list[Answer]:
     try:
         found = _DECODER.decode(text)
         answers = [_answer(result) for result in found.results]
-        times = Counter(answer.name for answer in answers)
-        answers = [answer._replace(times=times[answer.name]) for answer in answers]
     except (msgspec.DecodeError, ValueError) as error:
         raise NoAnswer(f"not the results of a batch ({' '.join(str(error).split())})") from None
     if found.error:
@@ -117,14 +115,16 @@ def read_answers(text: bytes) -> list[Answer]:
 
 
 def _answer(result: _Result) -> Answer:
-    meter = bytes.fromhex(result.meter)
-    if len(meter) != METER_BYTES or not 0 <= result.sequence < 2**64:
+    meter, digest = bytes.fromhex(result.meter), bytes.fromhex(result.record)
+    sound = len(meter) == METER_BYTES and len(digest) == DIGEST_BYTES
+    if not sound or not 0 <= result.sequence < 2**64:
         raise ValueError("no record is called so")
     name = RecordName(meter, result.sequence)
     if result.verdict != "refused":
-        return Answer(name, Fate.TAKEN, "", result.verdict == "duplicate")
+        return Answer(name, digest, Fate.TAKEN, "", result.verdict == "duplicate")
     reason = (result.reason or "no reason given")[:80]
-    return Answer(name, Fate.LATER if reason in PASSES else Fate.REFUSED, reason, duplicate=False)
+    fate = Fate.LATER if reason in PASSES else Fate.REFUSED
+    return Answer(name, digest, fate, reason, duplicate=False)
 
 
 def of_batch(answers: Iterable[Answer], batch: Sequence[SignedRecord]) -> list[Answer]:
@@ -132,26 +132,10 @@ def of_batch(answers: Iterable[Answer], batch: Sequence[SignedRecord]) -> list[A
 
     Of several answers to one record the one that says that the node has it counts, else the last.
     """
-    names = {name_of(signed) for signed in batch}
-    found: dict[RecordName, Answer] = {}
+    digests = {signed.digest for signed in batch}
+    found: dict[bytes, Answer] = {}
     for answer in answers:
-        before = found.get(answer.name)
-        if answer.name in names and (before is None or before.fate is not Fate.TAKEN):
-            found[answer.name] = answer
+        before = found.get(answer.digest)
+        if answer.digest in digests and (before is None or before.fate is not Fate.TAKEN):
+            found[answer.digest] = answer
     return list(found.values())
-
-
-def of_correction(answers: Iterable[Answer], name: RecordName, times: int) -> Answer | None:
-    """The answer to a correction, which is named as its original.
-
-    Through a broker an answer to the original, or to an earlier correction, may still come. So a
-    correction is sent several times in one message, one time more than whatever has had its name
-    before: only an answer with as many results is its own.
-
-    Args:
-        answers: what came.
-        name: the correction's.
-        times: how often it was in its message.
-    """
-    own = [answer for answer in answers if answer.name == name and answer.times == times]
-    return next((answer for answer in own if answer.fate is Fate.TAKEN), own[-1] if own else None)

@@ -23,10 +23,6 @@ from commonwatt.node.gateway.spool_tables import record as _record
 from commonwatt.quantity import time_text
 from commonwatt.settlement.adjustment import ADJUSTABLE_MAX
 
-CORRECTIONS_MAX = 20
-"""So many corrections of one record are signed: each goes once more in a message than the last."""
-
-
 LATER_MAX = 8
 """A meter of which the node took so many records meanwhile: the interval is surely closed."""
 
@@ -38,8 +34,6 @@ class Correctable(NamedTuple):
     """The original, with its registers as last corrected."""
     digest: bytes
     """SHA-256 of its newest version."""
-    signed: int
-    """How many corrections of it were signed before."""
     offset: Offset
     """What was added to its device's registers."""
     before: Registers | None
@@ -48,13 +42,11 @@ class Correctable(NamedTuple):
     """As in the record after, or as read last."""
 
 
-class Numbered(NamedTuple):
+class Waiting(NamedTuple):
     """A correction that waits."""
 
     name: RecordName
     """Its original's, too."""
-    number: int
-    """Of this record's corrections, from 1 on."""
     signed: SignedRecord
 
 
@@ -102,47 +94,34 @@ def correctable(connection: Connection, meter: bytes, time_end: int) -> Correcta
             f"{time_text(time_end)}: a correction of this record waits for the node already; "
             "let the gateway run until it is answered"
         )
-    if row.signed >= CORRECTIONS_MAX:
-        raise CorrectionUnusable(
-            f"{time_text(time_end)}: this record was corrected {row.signed} times, and more are "
-            "not sent; leave it as it is"
-        )
     record = Record.decode(row.record)
     return Correctable(
         record=record._replace(import_mwh=row.import_mwh, export_mwh=row.export_mwh),
         digest=row.digest,
-        signed=row.signed,
         offset=offset_at(connection, name),
         before=_before(connection, record),
         after=_after(connection, record),
     )
 
 
-def let_wait(connection: Connection, found: Correctable, signed: SignedRecord) -> None:
+def let_wait(connection: Connection, signed: SignedRecord) -> None:
     """Put a correction beside the records that wait."""
     name = name_of(signed)
-    number = found.signed + 1
     connection.execute(
         _correction.insert().values(
             meter=name.meter,
             sequence=name.sequence,
-            number=number,
             record=signed.record,
             signature=signed.signature,
         )
     )
-    connection.execute(update(_delivered).where(_is(name)).values(signed=number))
 
 
-def waiting(connection: Connection) -> list[Numbered]:
+def waiting(connection: Connection) -> list[Waiting]:
     """The corrections that wait, by meter and number of their record."""
     query = select(_correction).order_by(_correction.c.meter, _correction.c.sequence)
     return [
-        Numbered(
-            RecordName(row.meter, row.sequence),
-            row.number,
-            SignedRecord(row.record, row.signature),
-        )
+        Waiting(RecordName(row.meter, row.sequence), SignedRecord(row.record, row.signature))
         for row in connection.execute(query)
     ]
 
@@ -198,7 +177,6 @@ def _row(data: bytes) -> dict[str, object]:
         "import_mwh": record.import_mwh,
         "export_mwh": record.export_mwh,
         "taken_at": record.time_end,
-        "signed": 0,
     }
 
 

@@ -21,14 +21,15 @@ from commonwatt.node.gateway.answers import (
     Fate,
     RecordName,
     of_batch,
-    of_correction,
 )
 from commonwatt.node.gateway.backoff import RETRY_S_MAX, Backoff
-from commonwatt.node.gateway.delivered import Numbered
+from commonwatt.node.gateway.delivered import Waiting
 from commonwatt.node.gateway.link import BatchTooLarge, Link, LinkDown
 from commonwatt.node.gateway.spool import Spool
 
 _log = structlog.get_logger("commonwatt.gateway")
+_NOT_EVEN_ONE = "the node takes not even one record at once"
+_OF_OTHERS = "an answer about other records"
 
 
 @dataclass(slots=True)
@@ -118,13 +119,13 @@ class Delivery:
             answers = of_batch(await self._link.send(batch), batch)
         except BatchTooLarge:
             if len(batch) == 1:
-                return self._down(LinkDown("the node takes not even one record at once"))
+                return self._down(LinkDown(_NOT_EVEN_ONE))
             self._size = max(1, len(batch) // 2)
             return 0
         except LinkDown as error:
             return self._down(error)
         if not answers:
-            return self._down(LinkDown("an answer about other records"))
+            return self._down(LinkDown(_OF_OTHERS))
         self._spool.answer(answers)
         self._up()
         taken = sum(answer.fate is Fate.TAKEN for answer in answers)
@@ -142,7 +143,7 @@ class Delivery:
         waits = [hold.until - now for hold in holds]
         return max(min(waits), 0.001) if waits else None
 
-    def _next_correction(self, now: float) -> Numbered | None:
+    def _next_correction(self, now: float) -> Waiting | None:
         """The first that does not have to wait; what is not a correction goes before."""
         waiting = self._spool.waiting_corrections()
         names = {one.name for one in waiting}
@@ -155,18 +156,17 @@ class Delivery:
                 return one
         return None
 
-    async def _send_correction(self, one: Numbered, now: float) -> float:
-        """Send one correction, so often that its answer can be told from others of its name."""
-        times = one.number + 1
+    async def _send_correction(self, one: Waiting, now: float) -> float:
+        """Send one correction, by itself: what it corrects has its name in the spool, too."""
         try:
-            answers = await self._link.send([one.signed] * times)
+            answers = of_batch(await self._link.send([one.signed]), [one.signed])
         except BatchTooLarge:
-            return self._down(LinkDown(f"the node does not take {times} records at once"))
+            return self._down(LinkDown(_NOT_EVEN_ONE))
         except LinkDown as error:
             return self._down(error)
-        answer = of_correction(answers, one.name, times)
-        if answer is None:
-            return self._down(LinkDown("an answer about other records"))
+        if not answers:
+            return self._down(LinkDown(_OF_OTHERS))
+        [answer] = answers
         fate = self._spool.answer_correction(answer)
         self._up()
         shown = {"meter": one.name.meter.hex(), "sequence": one.name.sequence}

@@ -17,7 +17,7 @@ from commonwatt.meter.acceptance import Reason
 from commonwatt.meter.record import Quality, Record, SignedRecord
 from commonwatt.node.gateway import delivered, exchanges
 from commonwatt.node.gateway.answers import Answer, Fate, RecordName
-from commonwatt.node.gateway.delivered import Correctable, Numbered
+from commonwatt.node.gateway.delivered import Correctable, Waiting
 from commonwatt.node.gateway.registers import NO_OFFSET, Exchange, Known, Offset, Registers
 from commonwatt.node.gateway.spool_tables import clock as _clock
 from commonwatt.node.gateway.spool_tables import correction as _correction
@@ -254,12 +254,12 @@ class Spool:
         with self._file.writing() as connection:
             found = delivered.correctable(connection, meter, time_end)
             signed = sign(found)
-            delivered.let_wait(connection, found, signed)
+            delivered.let_wait(connection, signed)
             count = _counted(connection)
         self._count = count
         return signed
 
-    def waiting_corrections(self) -> list[Numbered]:
+    def waiting_corrections(self) -> list[Waiting]:
         """Corrections that wait, those signed beside too; their originals are at the node."""
         with self._file.reading() as connection:
             self._count = _counted(connection)

@@ -105,7 +105,6 @@ delivered = Table(
     Column("export_mwh", BigInteger, nullable=False),
     # End of the meter's newest record when that version was taken.
     Column("taken_at", BigInteger, nullable=False),
-    Column("signed", Integer, nullable=False),  # corrections of it that were ever signed
     UniqueConstraint("meter", "sequence"),
     sqlite_with_rowid=False,
 )
@@ -116,7 +115,6 @@ correction = Table(
     schema,
     Column("meter", LargeBinary, primary_key=True),
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("number", Integer, nullable=False),  # of this record's corrections, from 1 on
     Column("record", LargeBinary, nullable=False),
     Column("signature", LargeBinary, nullable=False),
     sqlite_with_rowid=False,

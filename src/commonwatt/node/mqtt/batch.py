@@ -53,7 +53,7 @@ def read_batch(payload: bytes, meter: bytes) -> Sorted | None:
         return None
     entries = (payload[at : at + ENTRY_BYTES] for at in range(0, len(payload), ENTRY_BYTES))
     records = tuple(SignedRecord(e[:RECORD_BYTES], e[RECORD_BYTES:]) for e in entries)
-    return Sorted(records, tuple(signed.record[12:32] == meter for signed in records))
+    return Sorted(records, tuple(signed.meter == meter for signed in records))
 
 
 def answer_to(found: Sorted, verdicts: Sequence[Verdict]) -> bytes:
@@ -81,7 +81,8 @@ def answer_unfit(why: Unfit, retry_after_s: float | None = None) -> bytes:
 
 def _misplaced(signed: SignedRecord) -> Mapping[str, object]:
     return {
-        "meter": signed.record[12:32].hex(),
+        "record": signed.digest.hex(),
+        "meter": signed.meter.hex(),
         "sequence": int.from_bytes(signed.record[32:40]),
         "verdict": "refused",
         "reason": TopicReason.METER_OF_ANOTHER_TOPIC.name,

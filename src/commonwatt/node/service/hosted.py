@@ -366,14 +366,17 @@ class Hosted:
 
 
 def result_of(verdict: Verdict) -> dict[str, object]:
-    """A verdict as it goes over a wire."""
+    """A verdict as it goes over a wire; the digest tells a record from its corrections."""
     signed = verdict.signed
     reason: Reason | None = verdict.reason if isinstance(verdict, Refused) else None
-    said = "accepted" if isinstance(verdict, Accepted | Late) else "refused"
-    if isinstance(verdict, Duplicate):
+    said, digest = "refused", b""
+    if isinstance(verdict, Accepted | Late):
+        said, digest = "accepted", verdict.digest
+    elif isinstance(verdict, Duplicate):
         said = "duplicate"
     return {
-        "meter": signed.record[12:32].hex(),
+        "record": (digest or signed.digest).hex(),
+        "meter": signed.meter.hex(),
         "sequence": int.from_bytes(signed.record[32:40]),
         "verdict": said,
         "reason": None if reason is None else reason.name,

@@ -78,8 +78,14 @@ CONSTITUTION: Any = {
 BATCH: Any = {"records": [{"record": _RECORD, "signature": _SIGNATURE}]}
 RESULTS: Any = {
     "results": [
-        {"meter": _METER, "sequence": 96, "verdict": "accepted", "reason": None},
-        {"meter": _ROOF, "sequence": 41, "verdict": "refused", "reason": "SIGNATURE_WRONG"},
+        {"record": _DIGEST, "meter": _METER, "sequence": 96, "verdict": "accepted", "reason": None},
+        {
+            "record": _DIGEST,
+            "meter": _ROOF,
+            "sequence": 41,
+            "verdict": "refused",
+            "reason": "SIGNATURE_WRONG",
+        },
     ]
 }
 METER_DETAIL: Any = {

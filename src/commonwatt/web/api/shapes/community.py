@@ -7,6 +7,7 @@ from msgspec import Meta
 from commonwatt.web.api.shapes.base import (
     Account,
     Day,
+    Digest,
     Hex,
     Meter,
     MeterRole,
@@ -88,6 +89,7 @@ class BatchSent(Wanted, frozen=True):
 class Result(Shape, frozen=True):
     """What became of a record."""
 
+    record: Annotated[Digest, Meta(description="SHA-256 of the record.")]
     meter: Meter
     sequence: int
     verdict: Literal["accepted", "duplicate", "refused"]
