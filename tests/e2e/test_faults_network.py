@@ -92,13 +92,17 @@ class Gateway:
         settings = folder / "gw" / "gateway.toml"
         settings.write_text("retry_s_max = 0.5\n" + settings.read_text())
 
-    def drop(self, first: int, end: int) -> None:
-        """A table of readings at the ends of quarter hours `[first, end)`."""
-        rows = [
-            f"{time_text(self.begun + n * QUARTER)},{name},{1000 + 100 * n},{50 * n * which}"
-            for n in range(first, end)
-            for which, name in enumerate(self.METERS)
-        ]
+    def drop(self, first: int, end: int, new_at: int = 0) -> None:
+        """A table of readings at the ends of quarter hours `[first, end)`.
+
+        The second meter's device counts from 0 since the end of number `new_at`, if one is given.
+        """
+        rows = []
+        for n in range(first, end):
+            when, counted = time_text(self.begun + n * QUARTER), n - new_at
+            taken = 100 * counted if new_at else 1000 + 100 * n
+            rows.append(f"{when},{self.METERS[0]},{1000 + 100 * n},0")
+            rows.append(f"{when},{self.METERS[1]},{taken},{50 * counted}")
         table = "\n".join(["time,source,import_wh,export_wh", *rows]) + "\n"
         (self.inbox / f"{first}.csv.part").write_text(table)
         (self.inbox / f"{first}.csv.part").rename(self.inbox / f"{first}.csv")
