@@ -146,6 +146,27 @@ def test_while_the_chain_is_away_intervals_close_and_are_anchored_when_it_return
     assert kinds == ["interval", "chain", "interval", "interval", "interval", "chain"]
 
 
+def test_who_stops_while_the_chain_is_away_does_not_wait_for_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posted = []
+    monkeypatch.setattr(town.hosted._registrar, "publish", posted.append)
+    keeper = Keeper(town.hosted, town.clock)
+    for index, is_away in enumerate((False, True)):
+        town.chain.is_away = is_away
+        town.clock.now = NOON + 900 * (index + 1)
+        town.hosted.take(town.records(index))
+        town.clock.now += 60
+        keeper.step()
+    assert town.hosted.status().waiting == 1
+    town.hosted.publish()
+    assert posted == []
+    town.chain.is_away = False
+    keeper.step()
+    town.hosted.publish()
+    assert posted == [town.hosted.ledger]
+
+
 def test_after_a_night_off_past_intervals_wait_for_what_meters_kept_meanwhile(town: Town) -> None:
     nights = [town.records(index) for index in range(4)]
     town.clock.now = NOON + 4 * 900 + 60

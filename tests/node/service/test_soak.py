@@ -128,4 +128,6 @@ def test_a_node_at_work_for_an_hour_needs_no_more_memory_than_after_its_first_da
     warm = int(len(seen) * WARM_UP)
     grown = max(seen[warm:]) - max(seen[:warm])
     few = [round(mb) for mb in seen[:: max(1, len(seen) // 40)]]
+    found = f"{grown:+.1f} MB after the first days, {max(seen):.0f} at most, {sum(statuses)} asked"
+    sys.stdout.write(f"{found}\n")  # `pytest -s` shows it
     assert grown <= GROWTH_MB_MAX, f"{few} MB; answers by hundreds: {statuses}"

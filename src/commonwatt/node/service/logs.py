@@ -20,7 +20,7 @@ import structlog
 from commonwatt.meter.acceptance import Accepted, Duplicate, Late, Refused, Verdict
 from commonwatt.node.pipeline import Closed
 from commonwatt.node.service.redaction import HIDDEN, REDACTION, is_secret_name
-from commonwatt.node.service.watch import Watch
+from commonwatt.node.service.watch import CHAIN_WELL, Watch
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 OURS = ("commonwatt", "uvicorn.error")
@@ -212,7 +212,7 @@ class CommunityLog(Watch):
 
     def chain(self, state: str) -> None:
         """A line when the chain goes or comes."""
-        if state == "ok":
+        if state == CHAIN_WELL:
             self._tell(logging.INFO, "chain_answers")
         else:
             self._tell(logging.WARNING, "chain_away", why=state)

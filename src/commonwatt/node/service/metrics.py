@@ -25,7 +25,7 @@ from sqlalchemy import text
 from commonwatt.meter.acceptance import Accepted, Duplicate, Late, Reason, Refused, Verdict
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.pipeline import Closed
-from commonwatt.node.service.watch import Watch
+from commonwatt.node.service.watch import CHAIN_WELL, Watch
 from commonwatt.node.store.transactions import SQLITE, Transactions
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Of what `metrics_text` gives."""
-CHAIN_WELL = "ok"
 OF_COMMUNITY = ("community",)
 BATCH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CLOSE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 600.0, 3600.0)

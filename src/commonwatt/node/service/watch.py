@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from commonwatt.meter.acceptance import Verdict
 from commonwatt.node.pipeline import Closed
 
+CHAIN_WELL = "ok"
+"""What is said of a chain that answers; of others, why it does not."""
+
 
 class Watch:
     """Hears of everything and does nothing; others override what they want to hear."""
@@ -16,7 +19,7 @@ class Watch:
         """An interval is on the chain."""
 
     def chain(self, state: str) -> None:
-        """The chain is there again, `ok`, or why it is not."""
+        """The chain is there again, `CHAIN_WELL`, or why it is not."""
 
 
 class Watches(Watch):
