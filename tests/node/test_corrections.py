@@ -13,6 +13,7 @@ from commonwatt.meter.acceptance import Accepted, Duplicate, Late, Reason, Refus
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.folder import FolderFiles
 from commonwatt.node.pipeline import Terms
+from commonwatt.node.store import Database
 from commonwatt.quantity import Interval
 from effort import effort
 from node.lanes import LanesInMemory, NodeFile, begun, energy_of, facts_of, node_over
@@ -57,6 +58,28 @@ def test_a_correction_is_taken_once_its_record_is_settled_and_is_a_duplicate_eve
         node.publish()
         found = audit(FolderFiles(tmp_path), facts_of(street, lanes))
         assert (found.verdict, found.refused) == ("ok", 3)
+
+
+def test_many_false_corrections_cost_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    street = Street(start=EVENING)
+    batches, writes = made(street), []
+    with begun(street, tmp_path) as (node, _):
+        node.receive(batches[0])
+        node.close(TERMS)
+        keep = Database.acknowledge
+
+        def counting(self: Database, *arguments: object, **named: object) -> None:
+            writes.append(arguments)
+            keep(self, *arguments, **named)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Database, "acknowledge", counting)
+        honest = street.grid[1].correct(batches[0][1], -1_000)
+        false = [SignedRecord(honest.record, bytes([n]) * 64) for n in range(50)]
+        verdicts = node.receive(false)
+        assert verdicts == [Refused(signed, Reason.SIGNATURE_WRONG) for signed in false]
+        assert len(writes) == 1
 
 
 def test_a_batterys_record_is_not_corrected(tmp_path: Path) -> None:

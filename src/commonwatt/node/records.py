@@ -73,19 +73,29 @@ class Records:
         corrections = [signed for signed in batch if is_correction(signed)]
         if not corrections:
             return self._receive_in_order(batch)
-        # One by one: each is judged against those before it, which the database knows.
-        verdicts = [self._receive_correction(signed) for signed in corrections]
+        verdicts = self._receive_corrections(corrections)
         rest = [signed for signed in batch if not is_correction(signed)]
         if rest:
             verdicts += self._receive_in_order(rest)
         return sorted(verdicts, key=lambda verdict: order_of(verdict.signed))
 
-    def _receive_correction(self, signed: SignedRecord) -> Verdict:
-        history = KeptHistory(self._database.scope, self.interval)
-        registration = self._community.by_meter.get(signed.meter)
-        verdict = judge_correction(signed, registration, self._gate(self._now()), history)
-        self._keep([verdict])
-        return verdict
+    def _receive_corrections(self, batch: Sequence[SignedRecord]) -> list[Verdict]:
+        """Each is judged against those before it, which the database knows once they are kept."""
+        history, gate = KeptHistory(self._database.scope, self.interval), self._gate(self._now())
+        counted: list[Verdict] = []
+        others: list[Verdict] = []
+        for signed in batch:
+            registration = self._community.by_meter.get(signed.meter)
+            verdict = judge_correction(signed, registration, gate, history)
+            if isinstance(verdict, Late):
+                self._keep([verdict])
+                counted.append(verdict)
+            else:
+                others.append(verdict)
+        if others:
+            # All at once: whoever has no key at all must not cost a write for each.
+            self._keep(others)
+        return counted + others
 
     def _receive_in_order(self, batch: Sequence[SignedRecord]) -> list[Verdict]:
         known = self._community.by_meter, self._standings
