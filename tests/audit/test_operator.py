@@ -159,7 +159,8 @@ def own(**changes: object) -> SignedRecord:
 BAD = {
     "noise": Refused(SignedRecord(b"noise", b""), Reason.UNREADABLE),
     "another version": Refused(own(version=3), Reason.VERSION_UNKNOWN),
-    "a correction": Refused(own(kind=3), Reason.KIND_UNSUPPORTED),
+    "a kind nobody knows": Refused(own(kind=200), Reason.KIND_UNSUPPORTED),
+    "a correction of nothing": Refused(own(kind=3), Reason.CORRECTS_NOTHING),
     "a stranger's": Refused(
         signed_by(FORGER, GOOD.record._replace(meter=FORGER.meter)), Reason.METER_UNKNOWN
     ),
@@ -189,8 +190,10 @@ def test_a_bad_record_refused_for_what_it_is_passes(what: str) -> None:
 
 
 def test_every_reason_that_can_be_checked_is_checked_here() -> None:
-    # What is too late takes a meter that was silent for long: statement/test_late.py.
-    assert {refused.reason for refused in BAD.values()} == set(Reason) - {Reason.TOO_LATE}
+    # What is too late takes a meter that was silent for long: statement/test_late.py. A battery's
+    # correction takes a battery: node/test_corrections.py.
+    elsewhere = {Reason.TOO_LATE, Reason.CORRECTS_STORAGE}
+    assert {refused.reason for refused in BAD.values()} == set(Reason) - elsewhere
 
 
 @pytest.mark.parametrize("what", BAD)
@@ -203,7 +206,8 @@ def test_a_bad_record_refused_for_another_reason_is_found(what: str) -> None:
 
 COUNTED = [
     "another version",
-    "a correction",
+    "a kind nobody knows",
+    "a correction of nothing",
     "a forger's",
     "another ledger's",
     "after another record",

@@ -85,11 +85,15 @@ def test_many_false_corrections_cost_one_write(
 def test_a_batterys_record_is_not_corrected(tmp_path: Path) -> None:
     street = Street(start=EVENING, batteries=1, storage_permille=900)
     batch = street.measure([0, 0, 0], [0, 0, 0], [0], [100])
-    with begun(street, tmp_path) as (node, _):
+    with begun(street, tmp_path) as (node, lanes):
         node.receive(batch)
         node.close(TERMS)
         correction = street.stores[0].correct(batch[-1], -1_000)
         assert node.receive([correction]) == [Refused(correction, Reason.CORRECTS_STORAGE)]
+        node.close(TERMS)
+        node.publish()
+        found = audit(FolderFiles(tmp_path), facts_of(street, lanes))
+        assert (found.verdict, found.refused) == ("ok", 1)
 
 
 def test_a_correction_over_the_rated_power_counts_once_the_operator_releases_it(
