@@ -1,6 +1,8 @@
 """`commonwatt audit`: recompute a published directory and compare it with the chain."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -10,11 +12,14 @@ from commonwatt.audit.difference import Difference
 from commonwatt.audit.published import read_community
 from commonwatt.audit.recompute import Audit, audit
 from commonwatt.chain.account import checksum, signer_of
+from commonwatt.chain.errors import JournalLocked
+from commonwatt.chain.ledger import Ledger
 from commonwatt.errors import InputError
 from commonwatt.node.errors import FolderUnusable
 from commonwatt.node.folder import FolderFiles
 from commonwatt.node.wiring import opened_ledger
 from commonwatt.quantity import decimal_text, parse_time
+from commonwatt.statement.community import ChainAddress
 
 NODE_FILE = "node.toml"
 """Tells a node's folder from a run's."""
@@ -31,7 +36,7 @@ def run_anchor(folder: Path, at: str, url: str | None) -> int:
         chain = read_community(FolderFiles(folder)).chain
     except Difference as difference:
         raise AnchorMissing(f"{folder}: {difference}; which chain is it on?") from None
-    with opened_ledger(folder, url, chain) as ledger:
+    with _ledger_of(folder, url, chain) as ledger:
         anchor = ledger.anchor(start) if start >= 0 else None
     if anchor is None:
         raise AnchorMissing(f"{at}: the chain closed no interval that starts then")
@@ -43,12 +48,30 @@ def _require_published(folder: Path) -> None:
     """Raise `FolderUnusable` for a node's folder, and for one in it with nothing published."""
     if (folder / NODE_FILE).is_file():
         raise FolderUnusable(f"{folder}: is a node's; name a community in it, as {folder}/NAME")
-    is_in_node = (folder.parent / NODE_FILE).is_file() and (folder / "node").is_dir()
-    if is_in_node and not (folder / "public" / "community.json").exists():
+    if _is_in_node(folder) and not (folder / "public" / "community.json").exists():
         raise FolderUnusable(
             f"{folder}: nothing is published yet; a node publishes once a day and when it stops, "
             "so stop it with Ctrl-C and look again"
         )
+
+
+def _is_in_node(folder: Path) -> bool:
+    """Whether it is a community's, which a node keeps."""
+    return (folder.parent / NODE_FILE).is_file() and (folder / "node").is_dir()
+
+
+@contextmanager
+def _ledger_of(folder: Path, url: str | None, chain: ChainAddress) -> Iterator[Ledger]:
+    """As `opened_ledger`; a node that has the embedded chain open is to be stopped first."""
+    try:
+        with opened_ledger(folder, url, chain) as ledger:
+            yield ledger
+    except JournalLocked:
+        if not _is_in_node(folder):
+            raise
+        raise FolderUnusable(
+            f"{folder}: its chain is open in the node that runs; stop it with Ctrl-C and look again"
+        ) from None
 
 
 def run_audit(folder: Path, url: str | None, *, certificates: bool, as_json: bool) -> int:
@@ -57,7 +80,7 @@ def run_audit(folder: Path, url: str | None, *, certificates: bool, as_json: boo
     files = FolderFiles(folder)
     book: BookAudit | None = None
     try:
-        with opened_ledger(folder, url, read_community(files).chain) as ledger:
+        with _ledger_of(folder, url, read_community(files).chain) as ledger:
             facts = ledger.facts()
         if certificates:
             found, book = audit_all(files, facts, signer_of)

@@ -2,10 +2,12 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from commonwatt.node.service.checks import examine
 from commonwatt.node.service.finding import Finding
+from commonwatt.web.api.settings import API_FILE, ApiFileUnusable, read_api_settings
 
 STATE_COLUMN, CHECK_COLUMN = 7, 11
 
@@ -13,7 +15,7 @@ STATE_COLUMN, CHECK_COLUMN = 7, 11
 def run_doctor(folder: Path, *, as_json: bool) -> int:
     """Print each finding as it comes; returns 0 if all is well, 1 if not."""
     findings = []
-    for finding in examine(folder):
+    for finding in _all(folder):
         findings.append(finding)
         if not as_json:
             _print(finding)
@@ -25,6 +27,26 @@ def run_doctor(folder: Path, *, as_json: bool) -> int:
     else:
         print(f"all {len(findings)} checks are well")
     return 1 if wrong else 0
+
+
+def _all(folder: Path) -> Iterator[Finding]:
+    """What the node's own checks find, and those of the files that only its API reads."""
+    for number, finding in enumerate(examine(folder)):
+        yield finding
+        if not number:
+            yield from _api(folder)
+
+
+def _api(folder: Path) -> Iterator[Finding]:
+    """The API's settings, as `commonwatt serve` reads them before it begins."""
+    if not (folder / API_FILE).exists():
+        return
+    try:
+        read_api_settings(folder)
+    except ApiFileUnusable as error:
+        yield Finding("settings", str(error), "commonwatt serve does not begin before that")
+    else:
+        yield Finding("settings", f"{API_FILE} is read")
 
 
 def _print(finding: Finding) -> None:

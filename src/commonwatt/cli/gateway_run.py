@@ -187,6 +187,17 @@ def run_show(folder: Path, *, as_json: bool) -> int:
             f"  last      record {meter.sequence} until {meter.time_end}: "
             f"{kwh(meter.import_mwh)} in, {kwh(meter.export_mwh)} out; {meter.waiting} wait"
         )
+        if meter.added_import_mwh or meter.added_export_mwh:
+            print(
+                f"  exchanged {kwh(meter.added_import_mwh)} in, {kwh(meter.added_export_mwh)} out "
+                "of this are added to what its device's display says; gateway correct takes the "
+                "display's"
+            )
+        if meter.corrections:
+            print(
+                f"  waiting   {meter.corrections} of them corrections: sent once the gateway runs, "
+                f"then every {found.correction_retry_s:g} s until the node has closed the interval"
+            )
     for refused in found.refused[-REFUSED_SHOWN_MAX:]:
         print(f"refused     {refused.reason}: record {refused.sequence} of {refused.meter}")
     return 0

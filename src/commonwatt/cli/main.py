@@ -5,6 +5,7 @@ at once.
 """
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,7 +24,7 @@ DEMO_FOLDER = Path("commonwatt-demo")
 app = App(
     name="commonwatt",
     version=__version__,
-    suppress_keyboard_interrupt=False,  # `run` says how to go on
+    suppress_keyboard_interrupt=False,  # `run` says so in one line
     help="An open energy ledger: signed meters, local markets, instant payment, certificates.",
 )
 meter = App(name="meter", help="Keys, and records signed with them.")
@@ -73,7 +74,14 @@ def demo(
     from commonwatt.cli.demo import DemoOptions, run_demo  # noqa: PLC0415 - heavy
 
     options = DemoOptions(scenario, days, start, homes, rule, market, chain, key)
-    return run_demo(options, out, resume, as_json=json)
+    try:
+        return run_demo(options, out, resume, as_json=json)
+    except KeyboardInterrupt:
+        kept = resume or out or DEMO_FOLDER
+        if not kept.is_dir():
+            raise
+        _say(f"interrupted; the run goes on with commonwatt demo --resume {shlex.quote(str(kept))}")
+        return EXIT_INTERRUPTED
 
 
 @app.command(name="serve")
@@ -85,6 +93,7 @@ def serve_node(
     log_json: Annotated[bool, Parameter(negative="")] = False,
     workers: int = 1,
     worker: int | None = None,
+    demo: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Keep a node's communities day and night: take records in, close, pay, answer.
 
@@ -97,9 +106,16 @@ def serve_node(
         workers: Processes that share the communities out, each at a port of its own from the
             node's on.
         worker: Be only this one of the workers, from 0 on; all of them are started unless given.
+        demo: Make a village there if there is none, and let simulated meters speak for it.
     """
     from commonwatt.node.service.share import share_of  # noqa: PLC0415 - heavy
 
+    if demo and (workers, worker) == (1, None):
+        from commonwatt.cli.serve_demo import run_demo  # noqa: PLC0415 - heavy
+
+        return run_demo(folder, log_level, as_json=log_json)
+    if demo:
+        raise InputError("--demo serves one village: leave --workers and --worker away")
     share = share_of(worker or 0, workers)
     if workers > 1 and worker is None:
         from commonwatt.cli.serve_workers import run_workers  # noqa: PLC0415 - heavy
@@ -347,7 +363,7 @@ def run() -> None:
     except CommonwattError as error:
         code = _say(f"{error}; this is a defect of the program, nothing more was written")
     except KeyboardInterrupt:
-        _say("interrupted; a run goes on with commonwatt demo --resume DIR")
+        _say("interrupted")
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.

@@ -4,17 +4,18 @@ The processes are nodes of their own that share a database; this one only begins
 """
 
 import signal
-import subprocess
-import sys
-from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
+from commonwatt.cli.children import begin, end
 from commonwatt.node.service.logs import Level
-from commonwatt.node.service.settings import read_node_file
+from commonwatt.node.service.settings import address_in, read_node_file
 from commonwatt.node.service.share import require_enough
+from commonwatt.node.service.sole import alone_in
+from commonwatt.web.listening import bound
 
-LOOK_S, STOP_S = 0.2, 60.0
+LOOK_S = 0.2
 
 
 def run_workers(folder: Path, level: Level, *, as_json: bool, workers: int) -> int:
@@ -35,36 +36,38 @@ def run_workers(folder: Path, level: Level, *, as_json: bool, workers: int) -> i
     Raises:
         NodeFileUnusable: there are no settings.
         ShareUnusable: there are fewer communities, or ports, than workers.
+        NodeBusy: another process serves the directory.
+        CannotListen: a worker's port is taken.
     """
     settings = read_node_file(folder)
     require_enough(workers, len(settings.communities), settings.listen)
+    with alone_in(folder):
+        _require_ports(settings.listen, workers)
+        return _kept(folder, level, as_json=as_json, workers=workers)
+
+
+def _require_ports(listen: str, workers: int) -> None:
+    """Raise `CannotListen` unless all can be had: one worker's would stop the others half-way."""
+    host, port = address_in(listen)
+    with ExitStack() as stack:
+        for worker in range(workers):
+            stack.enter_context(bound(host, port + worker))
+
+
+def _kept(folder: Path, level: Level, *, as_json: bool, workers: int) -> int:
+    """The workers at work, until told to stop or one has ended."""
     stopping = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    words = [sys.executable, "-m", "commonwatt.cli.main", "serve", str(folder)]
-    words += ["--log-level", level, "--workers", str(workers), *(["--log-json"] * as_json)]
+    words: list[object] = ["serve", folder, "--log-level", level, "--workers", workers]
+    words += ["--log-json"] * as_json
     processes = []
     try:
-        # In a group of its own: Ctrl-C is ours to pass on.
-        processes = [
-            subprocess.Popen([*words, "--worker", str(worker)], start_new_session=True)  # noqa: S603
-            for worker in range(workers)
-        ]
+        processes = [begin(*words, "--worker", worker) for worker in range(workers)]
         while not stopping.wait(LOOK_S):
             ended = [process for process in processes if process.poll() is not None]
             if ended:
                 return max(ended[0].returncode, 1)
     finally:
-        _end(processes)
+        end(processes)
     return 0
-
-
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

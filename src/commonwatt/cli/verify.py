@@ -101,7 +101,9 @@ def run_proof(folder: Path, member: int, at: str, out: Path | None) -> int:
     if not 0 <= member <= 10**6:
         raise FileUnusable(f"--member {member}: members are numbered from 0")
     path = folder / member_folder(member) / f"{day_of(start)}.jsonl"
-    for proof in _proofs_in(path):
+    _require_published(path, member)
+    proofs = _proofs_in(path)
+    for proof in proofs:
         if proof.start == start:
             text = msgspec.json.format(msgspec.json.encode(proof)) + b"\n"
             if out is None:
@@ -113,4 +115,26 @@ def run_proof(folder: Path, member: int, at: str, out: Path | None) -> int:
                 raise FileUnusable(f"{out}: cannot be written ({error.strerror})") from None
             print(f"wrote {out}; check it with: commonwatt verify {out}")
             return 0
-    raise FileUnusable(f"{path}: no interval starts at {at}")
+    raise FileUnusable(
+        f"{path}: no interval starts at {time_text(start)}; this file has {len(proofs)}, the first "
+        f"from {_when(proofs[0])}, the last from {_when(proofs[-1])}"
+    )
+
+
+def _require_published(path: Path, member: int) -> None:
+    """Raise `FileUnusable` that says which members and days there are, if this one is not there."""
+    if path.exists():
+        return
+    members = path.parents[1]
+    try:
+        count = sum(one.is_dir() for one in members.iterdir())
+        days = sorted(one.stem for one in path.parent.glob("*.jsonl"))
+    except OSError as error:
+        raise FileUnusable(
+            f"{members}: cannot be read ({error.strerror}); name the directory of a community, "
+            "with its published files"
+        ) from None
+    if not path.parent.exists():
+        raise FileUnusable(f"--member {member}: there are {count}, numbered from 0")
+    has = f"there are {len(days)}, {days[0]} to {days[-1]}" if days else "there is none yet"
+    raise FileUnusable(f"{path}: nothing is published of this day; of this member {has}")

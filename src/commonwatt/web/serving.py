@@ -1,55 +1,62 @@
 """The HTTP API in a thread of its own, beside the keepers."""
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Thread
 from time import monotonic, sleep
 
 import uvicorn
 
-from commonwatt.errors import InputError
 from commonwatt.node.service.metrics import metrics_text
 from commonwatt.node.service.service import Service
 from commonwatt.web.api import Deliverer, create_app, read_api_settings, server_options
+from commonwatt.web.listening import CannotListen, bound, cannot
 from commonwatt.web.metrics import Metrics
 
 START_S, STOP_S = 10.0, 5.0
 LOOK_S = 0.02
 
 
-class CannotListen(InputError):
-    """The address that the API should listen on is taken, or not ours."""
-
-
 @contextmanager
-def served(service: Service, host: str, port: int) -> Iterator[None]:
+def served(
+    service: Service, host: str, port: int, sockets: Sequence[socket.socket] | None = None
+) -> Iterator[None]:
     """Answer HTTP while inside.
 
     Args:
         service: opened.
         host: to listen on.
         port: to listen on.
+        sockets: `bound` there before; they are bound here unless given.
 
     Raises:
         CannotListen: naming the address.
     """
+    if sockets is None:
+        with bound(host, port) as taken, served(service, host, port, taken):
+            yield
+        return
     settings = read_api_settings(service.folder)
     app = create_app(service, settings, elsewhere=lambda name: _port_of(service, name, port))
     figures = Metrics(app.state.api, lambda: metrics_text(service))
     app.router.add_route("/metrics", figures.answer)
-    server = _Quiet(uvicorn.Config(app, host=host, port=port, **server_options(settings)))
+    config = uvicorn.Config(app, host=host, port=port, **server_options(settings))
+    try:
+        for own in sockets:
+            own.listen(config.backlog)
+    except OSError as error:
+        raise cannot(host, port, error) from None
+    server = _Quiet(config)
     deliverer = Deliverer(service)
-    thread = Thread(target=server.run, name="http", daemon=True)
+    thread = Thread(target=server.run, args=([*sockets],), name="http", daemon=True)
     thread.start()
     until = monotonic() + START_S
     while not server.started and thread.is_alive() and monotonic() < until:
         sleep(LOOK_S)
     if not server.started:
         server.should_exit = True
-        raise CannotListen(
-            f"{host}:{port}: cannot be listened on; is another node running? name another "
-            "address with listen in node.toml"
-        )
+        raise CannotListen(f"{host}:{port}: the API did not start; see the log, and try again")
     deliverer.start()
     try:
         yield

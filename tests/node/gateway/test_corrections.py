@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -18,6 +19,7 @@ from commonwatt.node.gateway.errors import CorrectionUnusable
 from commonwatt.node.gateway.http_link import HttpLink, HttpNode, NodeAddress
 from commonwatt.node.gateway.registers import Exchange, Offset, Registers
 from commonwatt.node.gateway.restate import Shown, correct_record, correction_of
+from commonwatt.node.gateway.settings import read_settings
 from commonwatt.node.gateway.spool import Spool
 from commonwatt.settlement.adjustment import ADJUSTABLE_MAX
 from node.gateway.bench_of_meters import KWH, NOON, QUARTER, Bench, meter, registration
@@ -129,6 +131,23 @@ def test_it_is_sent_after_what_waits_and_when_its_interval_is_closed(world: Worl
     world.send_all()
     assert world.node.newest(world.key.meter)[3].import_mwh == KWH + 39_000
     assert world.sent[1][0].record[1] == Kind.REGISTERS, "what waited went first"
+
+
+def test_one_that_comes_too_early_waits_no_longer_than_an_interval(world: World) -> None:
+    world.bench.fill(4)
+    world.send_all()
+    world.node.open_from = NOON + 4 * QUARTER
+    world.delivery = Delivery(
+        world.bench.spool, world, 300.0, world.wait, lambda: world.waited, early_s=60.0
+    )
+    world.correct(4, KWH + 39_000)
+    world.send_until(lambda: len(world.sent) == 2)
+    world.node.open_from = NOON + 99 * QUARTER
+    world.send_all()
+    assert world.waited == 60.0
+    settings = read_settings(world.folder)
+    assert settings.correction_retry_s == 300.0
+    assert msgspec.structs.replace(settings, interval_s=60).correction_retry_s == 60.0
 
 
 def test_one_that_corrects_nothing_though_its_interval_is_long_over_is_put_aside(
@@ -275,6 +294,8 @@ def test_what_was_added_after_an_exchange_is_added_to_its_corrections(tmp_path: 
         end = NOON + number * QUARTER
         return correct_record(tmp_path, "home", end=end, shown=Shown(into, out))
 
+    with pytest.raises(CorrectionUnusable, match=r"exchange 1\.043000 kWh in .* the display said"):
+        corrected(6, KWH + 51_500, 2_000)
     assert corrected(6, 8_500, 2_000).import_mwh == KWH + 51_500, "the new device's display"
     assert corrected(4, KWH + 41_000, KWH).import_mwh == KWH + 41_000, "the old device's"
     one.close()

@@ -189,12 +189,29 @@ def test_final_readings_below_what_was_read_are_refused_with_both(tmp_path: Path
     one.fill(6)
     one.close()
     with pytest.raises(ExchangeUnusable, match=r"final import of 1\.050000 .* 1\.060000 kWh that"):
-        exchange(tmp_path)
+        exchange(tmp_path, time=NOON + 6 * QUARTER)
     with pytest.raises(ExchangeUnusable, match=r"final export of 0\.900000 kWh"):
-        exchange(tmp_path, Shown(2 * KWH, 900_000))
+        exchange(tmp_path, Shown(2 * KWH, 900_000), time=NOON + 6 * QUARTER)
     one = again(tmp_path)
     assert one.spool.exchanges(one.meters[0].key.meter) == []
     one.close()
+
+
+def test_an_exchange_before_what_counts_already_is_refused_with_both_times(tmp_path: Path) -> None:
+    one = bench(tmp_path)
+    one.fill(6)
+    one.close()
+    final = Shown(KWH + 70_000, KWH)
+    with pytest.raises(ExchangeUnusable, match=r"of 2016-06-21T13:16:00Z, but .*T13:30:00Z counts"):
+        exchange(tmp_path, final)
+    made = exchange(tmp_path, final, time=NOON + 6 * QUARTER)
+    one = again(tmp_path)
+    read(one, made.offset.time + 60, 7_500)
+    one.signer.keep()
+    one.close()
+    slip = Shown(KWH + 71_000, KWH)
+    again_said = exchange(tmp_path, slip, time=made.offset.time)
+    assert again_said.offset.import_mwh == made.offset.import_mwh + 1_000, "not signed yet"
 
 
 def test_registers_beyond_what_a_record_is_given_are_refused(tmp_path: Path) -> None:
@@ -204,7 +221,7 @@ def test_registers_beyond_what_a_record_is_given_are_refused(tmp_path: Path) -> 
     read(one, NOON + 6 * QUARTER, 0, 0)
     one.close()
     with pytest.raises(ExchangeUnusable, match="more than a record is given"):
-        exchange(tmp_path, Shown(5, 5), Shown(1, 1))
+        exchange(tmp_path, Shown(5, 5), Shown(1, 1), time=NOON + 6 * QUARTER)
 
 
 def test_what_cannot_be_exchanged_is_named(tmp_path: Path) -> None:
@@ -219,8 +236,10 @@ def test_while_the_gateway_runs_it_is_refused(tmp_path: Path) -> None:
     bench(tmp_path).close()
     lock = FolderLock(tmp_path)
     try:
-        with pytest.raises(GatewayBusy, match="stop it"):
+        with pytest.raises(GatewayBusy, match="its gateway runs; stop it, say the exchange again"):
             exchange(tmp_path)
+        with pytest.raises(GatewaySettingsUnusable, match="name one of its own: home"):
+            exchange_meter(tmp_path, "shed", final=FINAL, start=START, time=THEN)
     finally:
         lock.close()
 

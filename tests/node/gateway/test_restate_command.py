@@ -41,16 +41,22 @@ def test_a_record_is_corrected_and_a_device_exchanged(tmp_path: Path) -> None:
         )  # fmt: skip
         assert corrected.code == 0, corrected.err
         assert "record 2 until 2016-06-21T12:30:00Z is corrected to 1.025000 kWh" in corrected.out
+        assert "goes again after at most 300 s" in corrected.out
+        shown = commonwatt("gateway", "show", folder)
+        assert "1 of them corrections: sent once the gateway runs, then every 300 s" in shown.out
         exchanged = commonwatt(
             "gateway", "exchange", folder, "home", *REGISTERS, "--at", "2016-06-21T13:05Z",
             "--device", "new",
         )  # fmt: skip
         assert exchanged.code == 0, exchanged.err
         assert "0.550000 kWh in, 0.000000 kWh out" in exchanged.out
+        assert "refuses record 5 as OVER_CAPACITY; its operator can release it" in exchanged.out
         drop(inbox, "b.csv", (5, "new", 505), (6, "new", 515))
         done = commonwatt("gateway", "run", folder, "--once")
         assert done.code == 0, done.err
         assert "correction_taken" in done.err
+        shown = commonwatt("gateway", "show", folder)
+        assert "0.550000 kWh in, 0.000000 kWh out of this are added" in shown.out
     newest = node.newest(meter)
     assert [record.sequence for record in newest] == [1, 2, 3, 4, 5, 6]
     assert [record.import_mwh // 1_000 for record in newest] == [1010, 1025, 1030, 1040, 1055, 1065]

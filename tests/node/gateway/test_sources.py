@@ -12,6 +12,7 @@ from paho.mqtt import publish
 from structlog.testing import capture_logs
 
 from commonwatt.meter.driver import Message, open_driver
+from commonwatt.node.gateway.errors import AddressUnusable
 from commonwatt.node.gateway.sources import (
     Files,
     FolderWatch,
@@ -187,3 +188,14 @@ def test_a_single_file_is_a_place_too(tmp_path: Path) -> None:
     assert names(watch, at_once=True) == []
     path.write_text("1")
     assert names(watch, at_once=True) == ["telegrams"]
+
+
+@pytest.mark.parametrize(
+    ("at", "instead"),
+    [("127.0.0.1:17001", "tcp://127.0.0.1:17001"), ("nowhere/p1.csv", "tcp://HOST:PORT")],
+)
+def test_a_device_on_the_network_is_shown_how_its_address_is_written(
+    tmp_path: Path, at: str, instead: str
+) -> None:
+    with pytest.raises(AddressUnusable, match=f"or write {instead} for a device on the network"):
+        place_of(str(tmp_path / at), 115_200, "8N1")

@@ -22,7 +22,10 @@ from commonwatt.chain.connection import Rpc
 from commonwatt.chain.embedded import EmbeddedChain
 from commonwatt.chain.ledger import Ledger
 from commonwatt.chain.serve import RpcServer
+from commonwatt.cli.audit import run_audit
+from commonwatt.cli.doctor import run_doctor
 from commonwatt.meter.record import Record, SignedRecord
+from commonwatt.node.errors import FolderUnusable
 from commonwatt.node.founding import FOUNDING_GAS
 from commonwatt.node.service import checks_machine, checks_memory
 from commonwatt.node.service.checks import CHECKS, examine
@@ -142,9 +145,8 @@ def test_a_healthy_node_is_well_in_everything_and_nothing_of_it_changes(lived: L
     before = digests()
     findings = list(examine(lived.folder))
     assert digests() == before
-    not_well = [finding for finding in findings if not finding.is_well]
-    # A record of its own meter is in quarantine.
-    assert [finding.check for finding in not_well] == ["quarantine"]
+    # A record of its own meter is in quarantine, but will come again.
+    assert not [finding for finding in findings if not finding.is_well]
     assert [finding.check for finding in findings] == [
         "settings", "programs", "keys", "disk", "database", "book", "clock", "broker", "address",
         "contracts", "ether", "funds", "head", "meters", "intervals", "quarantine",
@@ -170,6 +172,20 @@ def test_without_settings_nothing_else_is_looked_at(tmp_path: Path) -> None:
     finding = only(list(examine(tmp_path)))
     assert not finding.is_well
     assert "commonwatt init" in finding.says
+
+
+def test_the_settings_of_the_api_are_looked_at_where_there_are_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(tmp_path / "elm", listen="127.0.0.1:0")
+    for text, said in (('origin = "https://elm.example"', "api.toml is read"),
+                       ('operators = "x"', "operators")):  # fmt: skip
+        (tmp_path / "elm" / "api.toml").write_text(f"{text}\n")
+        assert run_doctor(tmp_path / "elm", as_json=True) == 1  # it has no meter yet
+        answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+        about = answer["checks"][1]
+        assert (about["check"], about["well"]) == ("settings", said == "api.toml is read")
+        assert said in about["says"]
 
 
 def test_what_keeps_one_check_from_looking_does_not_keep_the_others(lived: Lived) -> None:
@@ -289,7 +305,7 @@ def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
 
 
 class NodeAtWork(BaseHTTPRequestHandler):
-    body = b'{"status": "ok"}'
+    body = b'{"communities": [{"name": "village"}]}'
 
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/v1/health" else 404)
@@ -299,6 +315,14 @@ class NodeAtWork(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+class NodeWithoutCommunities(NodeAtWork):
+    body = b'{"communities": []}'
+
+
+class AnotherNode(NodeAtWork):
+    body = b'{"communities": [{"name": "village"}, {"name": "mill"}]}'
 
 
 class SomethingElse(NodeAtWork):
@@ -312,14 +336,16 @@ def test_who_has_the_address_is_told(lived: Lived) -> None:
     change(lived.folder, "127.0.0.1:8080", f"127.0.0.1:{port}")
     assert only(found_by(address, lived.folder)).says.endswith("is free; no node runs there")
     for handler, says, is_well in (
-        (NodeAtWork, "a node answers at", True),
-        (SomethingElse, "another program listens at", False),
+        (NodeAtWork, "a node answers at {}, with village", True),
+        (NodeWithoutCommunities, "a node answers at {}, with no community for now", True),
+        (AnotherNode, "another program listens at {}, a node with 'mill, village'", False),
+        (SomethingElse, "another program listens at {}", False),
     ):
         with listening(handler) as taken:
             change(lived.folder, f"127.0.0.1:{port}", f"127.0.0.1:{taken}")
             port = taken
             finding = only(found_by(address, lived.folder))
-            assert finding.says.startswith(says)
+            assert finding.says == says.format(f"127.0.0.1:{port}")
             assert finding.is_well is is_well
     change(lived.folder, f"127.0.0.1:{port}", "192.0.2.1:80")
     assert "cannot listen there" in only(found_by(address, lived.folder)).says
@@ -503,6 +529,15 @@ def test_a_running_node_has_its_embedded_chain_open(lived: Lived) -> None:
     assert "open in the running node" in finding.says
 
 
+def test_an_audit_beside_a_running_node_says_to_stop_it(lived: Lived) -> None:
+    community = lived.folder / SCENARIO
+    with (
+        EmbeddedChain(community / "node" / "chain.sqlite"),
+        pytest.raises(FolderUnusable, match="stop it with Ctrl-C"),
+    ):
+        run_audit(community, None, certificates=False, as_json=True)
+
+
 def test_lanes_must_last_for_a_day_like_the_last_one(
     lived: Lived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -587,15 +622,28 @@ def test_intervals_that_wait_for_the_chain_are_counted(lived: Lived) -> None:
 
 def test_quarantine_tells_the_communitys_own_records_from_strangers(lived: Lived) -> None:
     finding = named(found_by(work, lived.folder), "quarantine")
-    assert finding.says == "1 record of the community's meters: 1 IN_THE_FUTURE"
+    assert finding.is_well, "what passes with time is nobody's to decide"
+    assert finding.says == (
+        "1 record that no meter of the community signed; 1 record to be sent again: 1 IN_THE_FUTURE"
+    )
     spoil(
         lived.folder,
-        "INSERT INTO decision SELECT community, start, 1, number, 'REJECTED', 'operator', 0, '', "
+        "INSERT INTO refused SELECT community, start, number + 9, record, signature, 'BACKDATED', "
         "entry FROM refused WHERE reason = 'IN_THE_FUTURE'",
     )
     finding = named(found_by(work, lived.folder), "quarantine")
+    assert finding.says == "1 record of the community's meters: 1 BACKDATED"
+    assert not finding.is_well
+    spoil(
+        lived.folder,
+        "INSERT INTO decision SELECT community, start, 1, number, 'REJECTED', 'operator', 0, '', "
+        "entry FROM refused WHERE reason = 'BACKDATED'",
+    )
+    finding = named(found_by(work, lived.folder), "quarantine")
     assert finding.is_well
-    assert finding.says == "1 record that no meter of the community signed"
+    assert finding.says == (
+        "1 record that no meter of the community signed; 1 record to be sent again: 1 IN_THE_FUTURE"
+    )
 
 
 def test_a_record_of_before_the_first_interval_needs_no_decision(lived: Lived) -> None:
@@ -612,6 +660,15 @@ def test_a_record_of_before_the_first_interval_needs_no_decision(lived: Lived) -
     assert finding.says == (
         "1 record of before the first interval; 1 record that no meter of the community signed"
     )
+
+
+def test_a_community_founded_without_meters_is_wrong_unless_it_is_a_test_bed(lived: Lived) -> None:
+    file = lived.folder / "community.toml"
+    file.write_text(file.read_text().partition("[[meters]]")[0])
+    assert named(found_by(work, lived.folder), "meters").is_well
+    finding = named(found_by(work, by_the_machines_clock(lived).folder), "meters")
+    assert finding.says.startswith("no meter is in it")
+    assert f"commonwatt init {lived.folder} --name NAME" in finding.do
 
 
 def test_before_the_founding_a_start_long_past_is_named(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from commonwatt.meter.acceptance import Reason, Refused
 from commonwatt.node.store import Decision, Quarantine, Ruling, Store, Undecidable
+from commonwatt.node.store.quarantine import PASSING
 from node.store.rows import MILL, NOON, QUARTER, STREET, accepted, refused, signed
 
 
@@ -99,3 +101,20 @@ def test_what_an_operator_writes_is_kept_to_the_letter(quarantine: Quarantine) -
     assert quarantine.decisions() == [said]
     assert isinstance(said, Decision)
     assert (said.by, said.remark) == (remark, remark)
+
+
+@pytest.mark.parametrize("reason", sorted(PASSING, key=lambda reason: reason.name))
+def test_what_passes_with_time_waits_for_nobody_and_once_accepted_is_not_decided(
+    store: Store, quarantine: Quarantine, reason: Reason
+) -> None:
+    database = store.database(STREET)
+    early = [Refused(signed(number, NOON + QUARTER), reason) for number in (6, 7)]
+    database.acknowledge(NOON + QUARTER, [], early)
+    assert numbers(quarantine.waiting()) == [1, 2, 3, 4]
+    assert numbers(quarantine.all()) == [1, 2, 3, 4, 5, 6]
+    database.acknowledge(NOON + QUARTER, [accepted(6, NOON + QUARTER)], [])
+    assert quarantine.decide(5, Ruling.RELEASED, "operator") is Undecidable.ACCEPTED
+    assert isinstance(quarantine.decide(6, Ruling.RELEASED, "operator"), Decision)
+    database.acknowledge_late(NOON + 2 * QUARTER, [accepted(7, NOON + QUARTER)])
+    assert quarantine.decide(6, Ruling.REJECTED, "operator") is Undecidable.ACCEPTED
+    assert len(quarantine.decisions()) == 1

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from commonwatt.meter.acceptance import Reason, Refused
 from commonwatt.meter.record import SignedRecord
 from commonwatt.node.errors import DatabaseUnusable
 from commonwatt.node.service.members import community_key
@@ -89,6 +90,8 @@ def test_a_decision_with_a_key_is_made_once(people: People, station: Station) ->
     [
         (1, {"ruling": "forgotten"}, 422),
         (1, {}, 422),
+        (1, {"$.ruling.x": "released"}, 422),
+        (1, {"$.x": "released"}, 422),
         (1, {"ruling": "rejected", "remark": "x" * 501}, 422),
         (1, {"ruling": "rejected", "remark": "\0"}, 422),
         (1, {"ruling": "rejected", "remark": "'); DROP TABLE decision; --"}, 201),
@@ -103,6 +106,8 @@ def test_a_decision_is_about_one_record_in_two_words(
     refuse(station, people)
     answer = people.post(f"{HERE}/quarantine/{number}/decisions", OPERATOR, json=body)
     assert answer.status_code == status, answer.text
+    if body.get("ruling") == "forgotten":
+        assert "; write rejected or released" in answer.json()["detail"]
     log = people.get(f"{HERE}/decisions", OPERATOR).json()["items"]
     assert [one["remark"] for one in log] == ([body["remark"]] if status == 201 else [])
 
@@ -151,6 +156,22 @@ def test_what_was_accepted_after_all_can_be_decided_no_more(
     answer = people.post(f"{HERE}/quarantine/1/decisions", OPERATOR, json={"ruling": "rejected"})
     assert (answer.status_code, answer.json()["type"]) == (409, "/v1/problems/decided")
     assert people.get(f"{HERE}/quarantine/1", OPERATOR).json()["readmitted"] == NOON
+
+
+def test_a_record_that_was_refused_for_a_time_waits_for_nobody(
+    people: People, station: Station
+) -> None:
+    early = station.street.grid[0].measure(station.street.interval.end, 0)
+    database = station.store.database(community_key(NAME))
+    database.acknowledge(NOON, [], [Refused(early, Reason.CORRECTS_NOTHING)])
+    assert items_of(people.get(f"{HERE}/quarantine", OPERATOR)) == []
+    assert len(items_of(people.get(f"{HERE}/quarantine?state=all", OPERATOR))) == 1
+    station.clock.now = station.street.interval.end
+    station.hosted.take([early])
+    answer = people.post(f"{HERE}/quarantine/1/decisions", OPERATOR, json={"ruling": "released"})
+    assert answer.status_code == 409
+    assert "sent again and has been accepted" in answer.json()["detail"]
+    assert items_of(people.get(f"{HERE}/decisions", OPERATOR)) == []
 
 
 # Webhooks

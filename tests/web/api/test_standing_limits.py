@@ -148,6 +148,7 @@ def test_it_can_be_told_who_set_what_and_when(people: People, producer: str) -> 
         ({**WANTED, "premium": "1"}, "premium"),
         ({"bid": 0.2, "ask": "0.1"}, "bid"),
         ({"bid": "-0.2", "ask": "0.1"}, "bid"),
+        ({"bid": "0,2", "ask": "0.1"}, "bid.*; write it like 0.24000"),
         ({"bid": "0.2", "ask": "1e3"}, "ask"),
         ({"bid": "0.2", "ask": "NaN"}, "ask"),
         ({"bid": "0.2", "ask": "٣"}, "ask"),

@@ -50,6 +50,8 @@ class Delivery:
         retry_s_max: float = RETRY_S_MAX,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         now: Callable[[], float] = time.monotonic,
+        *,
+        early_s: float | None = None,
     ) -> None:
         """Take spool and link; nothing is sent yet.
 
@@ -59,9 +61,12 @@ class Delivery:
             retry_s_max: the longest wait in seconds before the next attempt.
             sleep: how waiting is done.
             now: seconds by a clock that nobody can set.
+            early_s: how long a correction waits whose interval is not closed; `retry_s_max`
+                unless given.
         """
         self._spool, self._link, self._sleep, self._now = spool, link, sleep, now
         self._retry_s_max = retry_s_max
+        self._early_s = retry_s_max if early_s is None else early_s
         self._backoff = Backoff(retry_s_max)
         self._size = RECORDS_PER_BATCH_MAX
         self._held: dict[bytes, _Hold] = {}
@@ -178,7 +183,7 @@ class Delivery:
             pause = hold.backoff.after_failure()
             # The node keeps what it refuses, so it is not asked oftener than it closes.
             is_early = answer.reason == Reason.CORRECTS_NOTHING.name
-            hold.until = now + (self._retry_s_max if is_early else pause)
+            hold.until = now + (self._early_s if is_early else pause)
             return 0
         self._held_corrections.pop(one.name, None)
         if fate is Fate.TAKEN:

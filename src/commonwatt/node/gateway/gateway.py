@@ -149,7 +149,12 @@ class Gateway:
         except BaseException:
             self._lock.close()
             raise
-        self.delivery = Delivery(self.spool, self._link, settings.retry_s_max)
+        self.delivery = Delivery(
+            self.spool,
+            self._link,
+            settings.retry_s_max,
+            early_s=settings.correction_retry_s,
+        )
         self.signer = Signer(meters, self.spool, settings.interval_s, self.delivery.wake)
 
     def close(self) -> None:

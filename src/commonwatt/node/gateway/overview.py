@@ -1,7 +1,10 @@
 """What a gateway has: its meters, what waits, what was refused. Read beside it while it runs."""
 
+from collections import Counter
+
 import msgspec
 
+from commonwatt.node.gateway.registers import offset_of
 from commonwatt.node.gateway.settings import GatewaySettings
 from commonwatt.node.gateway.sources import shown_address
 from commonwatt.node.gateway.spool import Opening, Spool
@@ -29,8 +32,13 @@ class MeterOverview(msgspec.Struct, frozen=True):
     time_end: str
     import_mwh: int
     export_mwh: int
+    added_import_mwh: int
+    """In the registers of that record, since the device took another's place."""
+    added_export_mwh: int
     waiting: int
     """Records the node has not answered."""
+    corrections: int
+    """Corrections among these."""
 
 
 class RefusedOverview(msgspec.Struct, frozen=True):
@@ -51,6 +59,8 @@ class Overview(msgspec.Struct, frozen=True):
     waiting: int
     spool_records_max: int
     meters: tuple[MeterOverview, ...]
+    correction_retry_s: float
+    """After at most so many seconds a correction is sent again whose interval is open."""
     refused: tuple[RefusedOverview, ...]
     """The oldest first."""
 
@@ -68,11 +78,13 @@ def registration_of(role: str, opening: Opening) -> Registration:
 def overview_of(settings: GatewaySettings, spool: Spool) -> Overview:
     """What a gateway has; raises `DatabaseUnusable`."""
     states, roles = spool.states(), {meter.name: meter.role for meter in settings.meters}
+    corrections = Counter(one.name.meter for one in spool.waiting_corrections())
     meters = []
     for meter, opening in spool.openings().items():
         if opening.name not in roles:
             continue
         last = states[meter].last_record
+        added = offset_of(spool.exchanges(meter), last.sequence)
         meters.append(
             MeterOverview(
                 name=opening.name,
@@ -82,7 +94,10 @@ def overview_of(settings: GatewaySettings, spool: Spool) -> Overview:
                 time_end=time_text(last.time_end),
                 import_mwh=last.import_mwh,
                 export_mwh=last.export_mwh,
+                added_import_mwh=added.import_mwh,
+                added_export_mwh=added.export_mwh,
                 waiting=spool.waiting_of(meter),
+                corrections=corrections[meter],
             )
         )
     return Overview(
@@ -93,6 +108,7 @@ def overview_of(settings: GatewaySettings, spool: Spool) -> Overview:
         waiting=spool.count,
         spool_records_max=settings.spool_records_max,
         meters=tuple(sorted(meters, key=lambda meter: meter.name)),
+        correction_retry_s=settings.correction_retry_s,
         refused=tuple(
             RefusedOverview(refused.name.meter.hex(), refused.name.sequence, refused.reason)
             for refused in spool.refused()

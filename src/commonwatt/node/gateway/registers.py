@@ -10,6 +10,7 @@ Devices that only say the energy of intervals get a register here: the running s
 the community is known only if the device's own intervals cover all of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -64,6 +65,12 @@ class Exchange(NamedTuple):
     start: Registers
     """What the new one said at first."""
     offset: Offset
+
+
+def offset_of(exchanges: Sequence[Exchange], sequence: int) -> Offset:
+    """The offset of the device that a record was read from; exchanges the oldest first."""
+    stands = [one.offset for one in exchanges if one.offset.sequence <= sequence]
+    return stands[-1] if stands else NO_OFFSET
 
 
 class Due(NamedTuple):

@@ -1,5 +1,6 @@
 """What people say of a meter: that its device was exchanged, or what a record should have said."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +12,12 @@ from commonwatt.node.gateway.delivered import Correctable
 from commonwatt.node.gateway.errors import (
     CorrectionUnusable,
     ExchangeUnusable,
+    GatewayBusy,
     GatewaySettingsUnusable,
 )
 from commonwatt.node.gateway.gateway import FolderLock
 from commonwatt.node.gateway.key_file import read_key
-from commonwatt.node.gateway.registers import NO_OFFSET, Exchange, Offset, Registers
+from commonwatt.node.gateway.registers import Exchange, Offset, Registers, offset_of
 from commonwatt.node.gateway.settings import (
     SPOOL_FILE,
     GatewaySettings,
@@ -64,9 +66,16 @@ def exchange_meter(
 
     Raises:
         ExchangeUnusable: it cannot be; nothing was changed.
+        GatewayBusy: the gateway runs.
         InputError: what is wrong with the folder, and what to do.
     """
-    lock = FolderLock(folder)
+    _meter_of(read_settings(folder), folder, name)  # a slip in the name is said first
+    try:
+        lock = FolderLock(folder)
+    except GatewayBusy:
+        raise GatewayBusy(
+            f"{folder}: its gateway runs; stop it, say the exchange again, then start it again"
+        ) from None
     try:
         settings = read_settings(folder)
         meter = _meter_of(settings, folder, name)
@@ -107,11 +116,27 @@ def _exchange(
     state, made = spool.states()[meter], spool.exchanges(meter)
     if made and (made[-1].final[1:], made[-1].start[1:]) == (final[1:], start[1:]):
         return made[-1]
+    _require_not_before_read(settings.name, state, made, final.time)
     # One whose record is not signed yet is replaced; a later one comes on top of those before.
-    stands = [one.offset for one in made if one.offset.sequence <= state.last_record.sequence]
-    exchange = exchange_after(settings, state, stands[-1] if stands else NO_OFFSET, final, start)
+    stands = offset_of(made, state.last_record.sequence)
+    exchange = exchange_after(settings, state, stands, final, start)
     spool.exchange(meter, exchange)
     return exchange
+
+
+def _require_not_before_read(
+    name: str, state: MeterState, made: Sequence[Exchange], time: int
+) -> None:
+    read = counts = state.known.at.time
+    if made and made[-1].offset.sequence > state.last_record.sequence:
+        # What was read since an exchange that is said anew is the new device's.
+        counts = min(read, made[-1].offset.time)
+    if time < counts:
+        raise ExchangeUnusable(
+            f"meter {name}: an exchange of {time_text(time)}, but what was read until "
+            f"{time_text(counts)} counts already; give --at that time or a later one, and the "
+            "final readings as of then"
+        )
 
 
 def exchange_after(
@@ -210,7 +235,8 @@ def correction_of(found: Correctable, device: Registers) -> Record:
     )
     if true == Registers(old.time_end, old.import_mwh, old.export_mwh):
         raise CorrectionUnusable(
-            f"{time_text(old.time_end)}: the record says {_both(true)} already; nothing to correct"
+            f"{time_text(old.time_end)}: the record says {_both(true)} already{_added(offset)}; "
+            "nothing to correct"
         )
     for before, after, other in ((found.before, true, "before"), (true, found.after, "after")):
         if before is None or not _falls(before, after):
@@ -218,12 +244,13 @@ def correction_of(found: Correctable, device: Registers) -> Record:
         beside = before if other == "before" else after
         raise CorrectionUnusable(
             f"{time_text(old.time_end)}: {_both(true)} does not go with the registers {other} it, "
-            f"{_both(beside)} at {time_text(beside.time)}; registers never fall, so check the "
-            "values, or correct that one first"
+            f"{_both(beside)} at {time_text(beside.time)}{_added(offset)}; registers never "
+            "fall, so check the values, or correct that one first"
         )
     if min(true[1:]) < 0 or max(true[1:]) > ENERGY_MWH_MAX:
         raise CorrectionUnusable(
-            f"{time_text(old.time_end)}: no record holds {_both(true)}; check the values"
+            f"{time_text(old.time_end)}: no record holds {_both(true)}{_added(offset)}; check the "
+            "values"
         )
     return old._replace(
         kind=Kind.CORRECTION,
@@ -253,6 +280,16 @@ def _meter_id(spool: Spool, folder: Path, name: str) -> bytes:
     raise GatewaySettingsUnusable(
         f"{folder}: meter {name} has no opening record in the spool; make it with commonwatt "
         "gateway init"
+    )
+
+
+def _added(offset: Offset) -> str:
+    """What a person has to know who types registers as `gateway show` or the node has them."""
+    if offset.import_mwh == offset.export_mwh == 0:
+        return ""
+    return (
+        f" (since its exchange {_kwh(offset.import_mwh)} in and {_kwh(offset.export_mwh)} out are "
+        "added to what the device's display says; give what the display said)"
     )
 
 

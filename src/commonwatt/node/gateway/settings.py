@@ -81,6 +81,14 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """The ledger's 8 bytes."""
         return bytes.fromhex(self.ledger)
 
+    @property
+    def correction_retry_s(self) -> float:
+        """So many seconds a correction waits whose interval the node has not closed.
+
+        No oftener than intervals are closed, because the node keeps whatever it refuses.
+        """
+        return min(self.retry_s_max, float(self.interval_s))
+
 
 def read_settings(folder: Path) -> GatewaySettings:
     """The settings of the gateway in a folder.

@@ -34,6 +34,8 @@ POLL_S = 5.0
 
 _log = structlog.get_logger("commonwatt.gateway")
 
+_HOST_AND_PORT = re.compile(r"[\w.-]+:[0-9]{1,5}")
+
 Got = Callable[[Message], Awaitable[None]]
 """Hears of each message."""
 
@@ -94,8 +96,10 @@ def place_of(at: str, speed: int, bits: str) -> Place:
     except OSError as error:
         if at.startswith("/dev/"):
             return SerialLine(path, _known_speed(speed), bits)  # it may be plugged in later
+        instead = f"tcp://{path.name}" if _HOST_AND_PORT.fullmatch(path.name) else "tcp://HOST:PORT"
         raise AddressUnusable(
-            f"{at}: cannot be read ({error.strerror}); correct the path"
+            f"{at}: cannot be read ({error.strerror}); correct the path, or write {instead} for a "
+            "device on the network"
         ) from None
     if stat.S_ISCHR(mode):
         return SerialLine(path, _known_speed(speed), bits)

@@ -37,6 +37,8 @@ FSYNC_S_MAX = 0.25
 CLOCK_S_MAX = 5.0
 """Two clocks further apart are not both right."""
 ANSWER_S = 3.0
+HEALTH_BYTES_MAX = 10_000_000
+"""A node keeps some thousand communities at most, and says some hundred bytes of each."""
 BYTES_PER_MB = 1_000_000
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?([^;]*)(;.*)?")
 _BOUND = re.compile(r"(>=|<=|==|!=|~=|>|<)\s*([0-9][0-9.]*)")
@@ -212,19 +214,22 @@ def clock(patient: Patient) -> Iterator[Finding]:
 
 
 def address(patient: Patient) -> Iterator[Finding]:
-    """Where the node listens: free, or taken by a node."""
+    """Where the node listens: free, or taken by this very node, as far as names tell."""
     host, port = address_in(patient.settings.listen)
     shown = f"{host}:{port}"
     target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - to connect to
     if port and _answers(target, port):
-        if _is_node(target, port):
-            yield Finding("address", f"a node answers at {shown}")
-        else:
-            yield Finding(
-                "address",
-                f"another program listens at {shown}",
-                f"stop it, or change listen in {NODE_FILE}",
-            )
+        names = _names_at(target, port)
+        if names is not None and names <= patient.names:
+            told = ", ".join(sorted(names)) or "no community for now"
+            yield Finding("address", f"a node answers at {shown}, with {told}")
+            return
+        told = "" if names is None else f", a node with {', '.join(sorted(names))!r:.80}"
+        yield Finding(
+            "address",
+            f"another program listens at {shown}{told}",
+            f"stop it, or change listen in {NODE_FILE}",
+        )
         return
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -249,14 +254,15 @@ def _answers(host: str, port: int) -> bool:
     return True
 
 
-def _is_node(host: str, port: int) -> bool:
+def _names_at(host: str, port: int) -> frozenset[str] | None:
+    """Which communities a node works for; None where it is no node that answers."""
     connection = HTTPConnection(host, port, timeout=ANSWER_S)
     try:
         connection.request("GET", "/v1/health")
-        found = json.loads(connection.getresponse().read(100_000))
-    except (HTTPException, OSError, ValueError):
-        return False
+        found = json.loads(connection.getresponse().read(HEALTH_BYTES_MAX))
+        return frozenset(str(one["name"]) for one in found["communities"])
+    except (HTTPException, OSError, ValueError, TypeError, KeyError):
+        return None
     finally:
         with suppress(OSError):
             connection.close()
-    return isinstance(found, dict)

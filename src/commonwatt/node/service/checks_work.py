@@ -1,7 +1,7 @@
 """Checks of a community's work: meters that speak, intervals that wait, records refused."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy import func, select
 
@@ -14,6 +14,7 @@ from commonwatt.node.service.finding import Finding, Patient, counted
 from commonwatt.node.service.members import CommunityFile, community_key
 from commonwatt.node.service.outlook import LISTED_MAX, lacks, outlook_of
 from commonwatt.node.store.migration import VERSION
+from commonwatt.node.store.quarantine import PASSING
 from commonwatt.node.store.schema import decision, of, record, refused, statement
 from commonwatt.quantity import parse_time, time_text
 
@@ -37,7 +38,7 @@ def work(patient: Patient) -> Iterator[Finding]:
     """Each community's meters, waiting intervals and quarantine."""
     for file in patient.files:
         if _is_founded(patient, file):
-            yield _silent(patient, file)
+            yield _silent(patient, file) if file.meters else _meterless(patient, file)
             yield _waiting(patient, file)
             yield _quarantine(patient, file)
         else:
@@ -102,6 +103,21 @@ def _silent(patient: Patient, file: CommunityFile) -> Finding:
     )
 
 
+def _meterless(patient: Patient, file: CommunityFile) -> Finding:
+    """Founded without meters, which only a test bed may be on purpose."""
+    says = "no meter is in it, and after the founding none can be added"
+    if patient.is_test_bed:
+        return Finding("meters", says, community=file.name)
+    step = f"commonwatt init {shlex.quote(str(patient.folder))} --name NAME"
+    return Finding(
+        "meters",
+        says,
+        f"make another community, {step}, and add its meters before it is served; then take "
+        "this one out of node.toml",
+        file.name,
+    )
+
+
 def _waiting(patient: Patient, file: CommunityFile) -> Finding:
     """Intervals that are stated and not on the chain."""
     key = community_key(file.name)
@@ -125,7 +141,7 @@ def _waiting(patient: Patient, file: CommunityFile) -> Finding:
 
 
 def _quarantine(patient: Patient, file: CommunityFile) -> Finding:
-    """Refused records about which nothing is decided; those of before the beginning may lie."""
+    """Refused records to decide about; what is sent again, or of before the beginning, may lie."""
     key, begin = community_key(file.name), parse_time(file.first_start)
     decided = select(decision.c.refusal).where(of(decision, key))
     query = (
@@ -143,17 +159,26 @@ def _quarantine(patient: Patient, file: CommunityFile) -> Finding:
         early = sum(Record.decode(row[0]).time_end <= begin for row in connection.execute(late))
     if early:
         found[Reason.TOO_LATE.name] -= early
-    ours = {why: count for why, count in found.items() if count and why not in ANYBODYS}
-    strangers = sum(found.values()) - sum(ours.values())
+    known = {why: count for why, count in found.items() if count and why not in ANYBODYS}
+    strangers = sum(found.values()) - sum(known.values())
+    passing = {why: count for why, count in known.items() if Reason[why] in PASSING}
+    ours = {why: count for why, count in known.items() if why not in passing}
     told = [f"{counted(early, 'record')} of before the first interval"] if early else []
     if strangers:
         told.append(f"{counted(strangers, 'record')} that no meter of the community signed")
+    if passing:
+        told.append(
+            f"{counted(sum(passing.values()), 'record')} to be sent again: {_named(passing)}"
+        )
     if not ours:
         return Finding("quarantine", "; ".join(told) or "empty", community=file.name)
-    named = ", ".join(f"{count:,} {reason}" for reason, count in ours.items())
     return Finding(
         "quarantine",
-        f"{counted(sum(ours.values()), 'record')} of the community's meters: {named}",
+        f"{counted(sum(ours.values()), 'record')} of the community's meters: {_named(ours)}",
         "look at them and release or reject them; docs/errors.md explains the reasons",
         file.name,
     )
+
+
+def _named(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in found.items())

@@ -50,6 +50,7 @@ class Patient:
         self.data = service.data
         """Where the communities are."""
         self.files: list[CommunityFile] = service.files
+        self.names = frozenset(service.names)
         self.database = DatabasePeek(folder, service.settings)
         self.is_test_bed = service.settings.clock == "records"
 

@@ -8,7 +8,9 @@ lost one can do no harm.
 import gc
 import logging
 import os
+import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Signal
@@ -202,7 +204,13 @@ class Service:
         lease = self.store.leases.acquire(community_key(file.name), self.name, LEASE_S)
         if lease is None:
             return
-        tenure = self._host(file if file.meters else self._read_again(file), lease)
+        try:
+            tenure = self._host(file if file.meters else self._read_again(file), lease)
+        except BaseException:
+            # Others may be able to; and what went wrong is to be told, not that this did, too.
+            with suppress(CommonwattError):
+                self.store.leases.release(lease)
+            raise
         # The meters are in the community now; as text again they were a tenth of the memory.
         self.files[self.files.index(file)] = replace(file, meters=())
         if self._is_started:
@@ -252,6 +260,7 @@ class Service:
         tenure.chain.close()
 
     def _host(self, file: CommunityFile, lease: Lease) -> _Tenure:
+        self._require_meters(file, lease)
         folder = self.data / file.name
         (folder / NODE_FOLDER).mkdir(parents=True, exist_ok=True)
         account = read_account(self.folder / self.settings.chain.key)
@@ -308,6 +317,17 @@ class Service:
         kept = kept_of(file, community)
         ledger = found(chain.connection, database, founding, community, deposits_of(file), kept)
         return self._hosted(file, folder, account, community, database, ledger, kept)
+
+    def _require_meters(self, file: CommunityFile, lease: Lease) -> None:
+        """Meters are fixed at the founding; a test bed may do without."""
+        if file.meters or self.settings.clock == "records":
+            return
+        if self.store.database(community_key(file.name), lease).note(FOUNDING_GAS) is None:
+            raise ServiceUnusable(
+                f"community {file.name}: no meter is in it, and after the founding none can be "
+                f"added; add each with commonwatt init {shlex.quote(str(self.folder))} "
+                f"--name {file.name} --meter FILE.json --member N"
+            )
 
     def _require_founded(self, file: CommunityFile, database: Database) -> None:
         """One account founds one after another; several workers would get in each other's way."""

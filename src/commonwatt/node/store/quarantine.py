@@ -8,18 +8,24 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from commonwatt.meter.acceptance import Reason
-from commonwatt.meter.record import SignedRecord
+from commonwatt.meter.record import Record, SignedRecord
 from commonwatt.node.store.dialect import now_ms, take_turn
 from commonwatt.node.store.journal import DECISION, keep
 from commonwatt.node.store.schema import decision as _decision
+from commonwatt.node.store.schema import late_record as _late_record
+from commonwatt.node.store.schema import of
 from commonwatt.node.store.schema import readmission as _readmission
+from commonwatt.node.store.schema import record as _record
 from commonwatt.node.store.schema import refused as _refused
 from commonwatt.node.store.scope import Scope
+from commonwatt.quantity import TIME_MAX
 
 PAGE_MAX = 1_000
+PASSING = frozenset({Reason.METER_UNKNOWN, Reason.IN_THE_FUTURE, Reason.CORRECTS_NOTHING})
+"""Reasons that pass with time: whoever sent the record sends it again, so nobody has to decide."""
 _REFUSED_COLUMNS = ("number", "start", "record", "signature", "reason")
 _DECISION_COLUMNS = ("number", "refusal", "ruling", "decided_by", "decided_ms", "remark")
 
@@ -64,6 +70,7 @@ class Undecidable(Enum):
 
     NOT_THERE = "no such record is in quarantine"
     READMITTED = "its record has been accepted already"
+    ACCEPTED = "its record was sent again and has been accepted"
 
 
 Decided: TypeAlias = Decision | Undecidable
@@ -82,8 +89,10 @@ class Quarantine:
         return found[0] if found else None
 
     def waiting(self, after: int = 0, limit: int = PAGE_MAX) -> list[Quarantined]:
-        """Records about which nothing is decided, in the order they came, from a number on."""
-        return self._page(self._query().where(_decision.c.number.is_(None)), after, limit)
+        """Records about which somebody has to decide, in the order they came, from a number on."""
+        passing = sorted(reason.name for reason in PASSING)
+        query = self._query().where(_decision.c.number.is_(None), _refused.c.reason.not_in(passing))
+        return self._page(query, after, limit)
 
     def released(self, after: int = 0, limit: int = PAGE_MAX) -> list[Quarantined]:
         """Records that were released and have not been accepted yet."""
@@ -106,6 +115,8 @@ class Quarantine:
                 return Undecidable.NOT_THERE
             if row.readmitted is not None:
                 return Undecidable.READMITTED
+            if Reason[row.reason] in PASSING and _is_kept(connection, community, row.record):
+                return Undecidable.ACCEPTED
             last = select(func.max(_decision.c.number)).where(_decision.c.community == community)
             next_number, now = (connection.scalar(last) or 0) + 1, now_ms(connection)
             said = (next_number, number, ruling.name, by, now, remark)
@@ -159,6 +170,22 @@ class Quarantine:
     def _found(self, query: Select[Any]) -> list[Quarantined]:
         with self._scope.reading() as connection:
             return [_quarantined(row) for row in connection.execute(query)]
+
+
+def _is_kept(connection: Connection, community: bytes, data: bytes) -> bool:
+    """Whether this very record has been acknowledged, in time or late."""
+    wanted = Record.decode(data)
+    if wanted.time_end >= TIME_MAX:
+        return False  # no database holds such a number
+    for table in (_record, _late_record):
+        query = select(table.c.record).where(
+            of(table, community),
+            table.c.time_end == wanted.time_end,
+            table.c.meter == wanted.meter,
+        )
+        if data in connection.scalars(query).all():
+            return True
+    return False
 
 
 def _quarantined(row: Row[Any]) -> Quarantined:

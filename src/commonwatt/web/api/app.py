@@ -203,7 +203,9 @@ def _work(call: Call, media: str) -> Rendered | Chunks | Stream:
     """What needs no event loop: whose it is, the answer, and its form."""
     try:
         if call.access is Access.OWN and not _is_own(call):
-            raise Problem("not-allowed", f"{call.principal.actor}: {call.route.summary}")
+            raise Problem(
+                "not-allowed", f"{call.principal.actor} may not do this: {call.route.summary}"
+            )
         result = _result(call)
         if isinstance(result, Chunks | Stream):
             return result
@@ -254,7 +256,7 @@ def _allowed(
     if access is Access.NO:
         if principal.is_anybody:
             raise unusable(f"{route.summary}: this is not for everybody")
-        raise Problem("not-allowed", f"{principal.actor}: {route.summary}")
+        raise Problem("not-allowed", f"{principal.actor} may not do this: {route.summary}")
     return principal, access
 
 

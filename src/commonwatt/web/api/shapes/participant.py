@@ -100,10 +100,16 @@ class AdjustmentOf(Shape, frozen=True):
     of_end: Second
     record: Digest
     imported_wh: Annotated[
-        int, Meta(description="Whole Wh; below zero where a correction says less.")
+        int,
+        Meta(
+            description="Whole Wh its interval gains, and the next one counted loses; or below 0."
+        ),
     ]
     exported_wh: Annotated[
-        int, Meta(description="Whole Wh; below zero where a correction says less.")
+        int,
+        Meta(
+            description="Whole Wh its interval gains, and the next one counted loses; or below 0."
+        ),
     ]
     amount: Annotated[
         Amount, Meta(description="Less what was paid for it before; below zero it came back.")

@@ -80,5 +80,5 @@ class QuarantineQuery(PageQuery, frozen=True):
 
     state: Annotated[
         Literal["waiting", "released", "all"],
-        Meta(description="Undecided; released and not yet accepted; or all."),
+        Meta(description="To be decided; released and not yet accepted; or all."),
     ] = "waiting"
