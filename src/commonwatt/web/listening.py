@@ -28,7 +28,11 @@ def bound(host: str, port: int) -> Iterator[list[socket.socket]]:
     with ExitStack() as stack:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            taken = [stack.enter_context(socket.socket(family)) for family, *_ in found]
+            # Named as TCP: asyncio sends at once, without delay, only on what is called so.
+            taken = [
+                stack.enter_context(socket.socket(family, kind, socket.IPPROTO_TCP))
+                for family, kind, *_ in found
+            ]
             for own, (family, *_, address) in zip(taken, found, strict=True):
                 own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
