@@ -12,7 +12,7 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("contracts.ground")  # asserts in it explain themselves
 
-settings.register_profile("default", max_examples=60, deadline=None)
+settings.register_profile("default", max_examples=50, deadline=None)
 settings.register_profile("soak", max_examples=3_000, deadline=None)
 settings.load_profile("soak" if os.environ.get("COMMONWATT_SOAK") else "default")
 

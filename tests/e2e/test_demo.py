@@ -118,7 +118,7 @@ def test_records_in_another_order_in_another_process_give_the_same_roots(
         assert path.read_bytes() == (street_run / path.relative_to(other)).read_bytes()
 
 
-QUICK_DAYS = {"suburb", "village", "town_by_auction"}
+QUICK_DAYS = {"suburb", "town_by_auction"}
 """The other rules' days are for the soak."""
 
 

@@ -25,7 +25,7 @@ DUPLICATE = "commonwatt_records_duplicate_total"
 MOODS = ("cut", "answers lost", "slow", "fine")
 ROUNDS = 8 if SOAK else 1
 QUARTER = 900
-HOURS = 12 if SOAK else 5
+HOURS = 12 if SOAK else 3
 """Of quarter hours: how many of them a gateway has kept readings for."""
 
 

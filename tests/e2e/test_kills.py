@@ -15,7 +15,7 @@ from commonwatt.audit.published import read_community
 from commonwatt.node.folder import FolderFiles
 from commonwatt.node.wiring import opened_ledger
 
-KILLS = 50 if os.environ.get("COMMONWATT_SOAK") else 4
+KILLS = 50 if os.environ.get("COMMONWATT_SOAK") else 2
 IMPORT_SECONDS = 0.5
 
 
